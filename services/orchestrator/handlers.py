@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -36,6 +37,8 @@ from services.orchestrator import domain, memory
 from services.orchestrator.fulfilment import ORDER_FULFILMENT, FulfilmentCommand
 
 log = structlog.get_logger()
+_ONWARD: Final = frozenset({"payment_pending", "fulfilled", "completed"})
+"""The statuses of an order that goes on as it should."""
 
 
 @conducts(ORDER_FULFILMENT)
@@ -148,8 +151,12 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
 
 
 def _log_change(before: OrderState, after: OrderState) -> None:
-    """Write one log line for each change of status, each pause and each resume."""
+    """Write one log line for each change of status, each pause and each resume; at debug level for what all orders do.
+
+    A line costs more than the decision, and the order's state tells as much.
+    """
     if (after.status, after.paused_by) != (before.status, before.paused_by):
+        write = log.debug if after.status in _ONWARD and after.paused_by == before.paused_by else log.info
         fields = {
             "status": after.status,
             "was": before.status,
@@ -158,4 +165,4 @@ def _log_change(before: OrderState, after: OrderState) -> None:
             "paused_by": after.paused_by,
             "paused_reason": after.paused_reason,
         }
-        log.info("order.changed", order_id=after.order_id, **{name: value for name, value in fields.items() if value})
+        write("order.changed", order_id=after.order_id, **{name: value for name, value in fields.items() if value})

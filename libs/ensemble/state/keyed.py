@@ -70,10 +70,11 @@ class KeyedStore(Generic[S]):
 
     def _cache(self, key: bytes, state: S) -> None:
         """Keep a committed state decoded; beyond the limit, the one decoded or written longest ago is forgotten."""
-        self._decoded[key] = state
-        self._decoded.move_to_end(key)
-        if len(self._decoded) > _DECODED_LIMIT:
-            self._decoded.popitem(last=False)
+        decoded = self._decoded
+        decoded[key] = state
+        decoded.move_to_end(key)
+        if len(decoded) > _DECODED_LIMIT:
+            decoded.popitem(last=False)
 
     def changes(self) -> Sequence[Change]:
         return [(key, value) for key, (_, value) in self.batch.items()]
@@ -149,15 +150,14 @@ class StagedState(Generic[S]):
         self._writes[self._layer.scoped(key)] = None
 
     def seal(self) -> None:
-        encode = self._store.codec.encode
-        for key, state in self._writes.items():
-            self._sealed[key] = (state, encode(state, key))
+        if self._writes:
+            encode = self._store.codec.encode
+            self._sealed = {key: (state, encode(state, key)) for key, state in self._writes.items()}
 
     def merge(self) -> None:
         if self._sealed:
-            self._store.batch.update(self._sealed)
-            self._sealed.clear()
-            self._writes.clear()
+            self._store.batch |= self._sealed
+            self._sealed, self._writes = {}, {}
 
     def discard(self) -> None:
         self._writes.clear()
