@@ -8,13 +8,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from benchmarks import flow, hop, keys, poison, restore, start, timeline, timers
+from benchmarks import flow, hop, hot, keys, poison, restore, start, timeline, timers
 from benchmarks.cluster import Cluster, broker
 from benchmarks.comparison import find_worse
 from benchmarks.plain import fleet as plain
 from benchmarks.report import Row, read_last, rows_of, show, write
 
-NAMES: Final = ("hop", "latency", "restore", "poison", "timers", "flow", "plain", "timeline", "keys", "start")
+NAMES: Final = ("hop", "latency", "restore", "poison", "timers", "flow", "plain", "timeline", "keys", "hot", "start")
 
 
 def main(
@@ -52,6 +52,7 @@ def _measure(name: str, cluster: Cluster, *, quick: bool) -> Any:
         "plain": lambda: _plain(cluster, quick=quick),
         "timeline": lambda: _timeline(cluster, quick=quick),
         "keys": lambda: keys.measure(keys.SIZES[:2] if quick else keys.SIZES),
+        "hot": lambda: hot.measure(10 if quick else 60),
         "start": start.measure,
     }[name]()
 

@@ -42,6 +42,7 @@ def rows_of(results: Mapping[str, Any]) -> list[Row]:
         "plain": _plain,
         "timeline": _timeline,
         "keys": _keys,
+        "hot": _hot,
         "start": _start,
     }
     return [row for name, figures in results.items() for row in tell[name](figures)]
@@ -179,6 +180,13 @@ def _keys(results: Any) -> list[Row]:
             f"{one['cpu_us']:.0f} us a message, caches of {one['cache_mib']:.0f} MiB",
         )
         for (size, engine), one in ((run.split(), one) for run, one in results.items())
+    ]
+
+
+def _hot(results: Any) -> list[Row]:
+    return [
+        Row(f"{what}, hot", f"{one['per_s']:,.0f} messages/s of CPU, {one['records']:.2f} records for each")
+        for what, one in results.items()
     ]
 
 

@@ -51,7 +51,7 @@ class Admission:
             raise MisplacedRecord(f"the record's key takes {len(key)} bytes, the limit is {MAX_KEY_BYTES}")
         if not key.isascii():
             _check_text(key)
-        if not input_topic.topic.is_external:
+        if not input_topic.topic.from_outside:  # `is_external`, without a call for each record
             return True
         right = partition_of(key, self._partitions)
         if right != self._partition:
@@ -135,9 +135,9 @@ def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
     """Set the layer up for `record`: its ids, its place, and the batch's `time` as a header value."""
     raw_headers = record.headers()
     headers = dict(raw_headers) if raw_headers else _NO_HEADERS
-    input_id, correlation = message_id(record, headers), headers.get("ce_correlationid")
-    is_other = correlation != headers.get("ce_id")
-    correlation_id = bounded_id(correlation) if correlation and is_other else input_id
+    own_id, correlation = headers.get("ce_id"), headers.get("ce_correlationid")
+    input_id = bounded_id(own_id) if own_id else place_name(record)
+    correlation_id = bounded_id(correlation) if correlation and correlation != own_id else input_id
     key, source = record.key() or b"", headers.get("ce_source") or b""
     trace, place = trace_in(headers), place_of(record)
     layer.begin(key, source, input_id, correlation_id=correlation_id, trace=trace, time=time, place=place)

@@ -24,3 +24,11 @@ def test_a_throughput_that_fell_is_told() -> None:
 def test_what_is_better_or_within_the_noise_or_new_is_not_told() -> None:
     now = {"hop": {"ratio": 1.35}, "timers": {"p99": 5}, "poison": {"ratio": 0.9}, "restore": {"ratio": 9.0}}
     assert list(find_worse(BEFORE, now)) == []
+
+
+def test_what_keys_cost_is_compared_where_states_are_in_memory() -> None:
+    # given
+    before, now = ({"keys": {"100000 memory": {"bytes_a_key": 220, "cpu_us": cost}}} for cost in (40, 50))
+
+    # then
+    assert list(find_worse(before, now)) == ["CPU a message at 100,000 keys, us: 50, was 40"]
