@@ -110,6 +110,7 @@ def test_a_change_that_comes_while_a_page_is_being_replaced_is_shown(server: Roo
 def test_the_word_that_the_view_is_being_built_goes_away_by_itself(server: RoomServer, view: View) -> None:
     # given a page of an order, asked for while the view was being built
     server.publish(place_order())
+    server.room.updates.stop()
     server.room.updates._status = ViewStatus(reading=ReadingProgress(read=272, total=900))
     view.page.goto(f"{server.url}/orders/o-1")
     banner = view.page.locator("#view-banner")

@@ -99,6 +99,9 @@ function linkOf({ text, tone, url }) {
 
 const POINTS = 80;
 const moving = [];
+const overlay = element("svg", { class: "stage dots", viewBox: stage.getAttribute("viewBox"), "aria-hidden": "true" });
+const layers = new Map();
+stage.after(overlay); // a picture of its own: the one below need not be painted anew with each frame
 const shapes = new WeakMap();
 
 /** Returns points along a line, as far from each other, so that no frame has to measure it. */
@@ -110,6 +113,16 @@ function pointsOf(line) {
   return shapes.get(line);
 }
 
+/** Returns where the dots of a line are: below its row on a phone, else above the whole picture, in its colour. */
+function layerOf(id, group, line) {
+  if (isNarrow.matches) return line.parentNode;
+  if (!layers.has(id)) layers.set(id, overlay.appendChild(element("g", {})));
+  const layer = layers.get(id);
+  layer.setAttribute("class", group.getAttribute("class"));
+  layer.classList.remove("quiet");
+  return layer;
+}
+
 /** Lets so many messages travel along a line within the next second: a few dots, larger where they stand for more. */
 function send(id, count) {
   const group = isNarrow.matches ? rows.get(id) : edges.get(id);
@@ -117,10 +130,11 @@ function send(id, count) {
   const line = group.querySelector(".line");
   const dots = Math.min(count, isNarrow.matches ? 1 : MOST_AT_ONCE);
   const radius = isNarrow.matches ? 4 : 3.5 + Math.min(Math.log10(count / dots + 1) * 5, 7);
+  const layer = layerOf(id, group, line);
   const began = performance.now();
   for (let place = 0; place < dots; place += 1) {
     const dot = element("circle", { class: "traveller", r: radius });
-    moving.push({ dot, group: line.parentNode, points: pointsOf(line), start: began + (place * EVERY_MS) / dots });
+    moving.push({ dot, group: layer, points: pointsOf(line), start: began + (place * EVERY_MS) / dots });
   }
   if (moving.length === dots) requestAnimationFrame(travel);
 }
