@@ -179,7 +179,8 @@ def _dead_lettered(evidence: Evidence) -> Diagnosis | None:
 
 
 def _given_up(key: ParkedKeySummary) -> str:
-    behind = f" {quantity(key.depth - 1, 'record')} of {key.key} wait behind it." if key.depth > 1 else ""
+    verb = "waits" if key.depth == 2 else "wait"  # noqa: PLR2004  itself, and one more
+    behind = f" {quantity(key.depth - 1, 'record')} of {key.key} {verb} behind it." if key.depth > 1 else ""
     attempts = f" after {quantity(key.attempts, 'attempt')}" if key.attempts else ""
     return f"{key.service} gave up its {key.head or 'record'}{attempts}: {key.error}: {key.message}.{behind}"
 
