@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 from playwright.sync_api import Page, sync_playwright
+from structlog.testing import capture_logs
 
 from backoffice import MESSAGE_TOPICS
 from contracts.catalogue import CATALOGUE, INVENTORY_LEDGER, ORDER_STATE
@@ -61,7 +62,8 @@ def main() -> int:
     if CHROMIUM is None:
         sys.stderr.write("frames: no Chromium on this machine (apt-get install chromium)\n")
         return 1
-    load = record_load()
+    with capture_logs():
+        load = record_load()
     with tempfile.TemporaryDirectory(prefix="ensemble-frames-") as directory, _running(Path(directory)) as running:
         access, fleet = running
         with sync_playwright() as playwright, _written(access, load, arguments.rate) as writer:
