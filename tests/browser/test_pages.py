@@ -19,6 +19,15 @@ PAGES = ("/", "/orders", "/orders/order-no-answer?full=true", "/charts", "/stock
          "/parked", "/incidents", "/consumers", "/policies", "/audit")  # fmt: skip
 COLLECTED_MS = 1_000
 """So long a page collects changes before it asks anew."""
+_COUNT_TRAVELLERS = """() => {
+  window.travellers = 0;
+  const seen = (changes) => {
+    for (const { addedNodes } of changes) {
+      window.travellers += [...addedNodes].filter((node) => node.matches?.(".traveller")).length;
+    }
+  };
+  new MutationObserver(seen).observe(document.querySelector(".stage.dots"), { childList: true, subtree: true });
+}"""
 HOSTILE = "<img src=x onerror=alert(1)>\N{RIGHT-TO-LEFT OVERRIDE}\x1b[31m<script>alert(2)</script>"
 
 
@@ -78,6 +87,27 @@ def test_the_stage_shows_what_fails_and_leads_to_its_cause(shop: RoomServer, vie
     view.page.wait_for_selector("h1:has-text('Parked keys')")
 
     assert "order-provider-down" in view.text()
+
+
+@pytest.mark.parametrize(("motion", "is_moving"), [("no-preference", True), ("reduce", False)])
+def test_messages_travel_above_the_stage_unless_one_prefers_it_still(
+    server: RoomServer, browser: Browser, motion: Any, *, is_moving: bool
+) -> None:
+    # given a stage that is looked at
+    view = View(browser, reduced_motion=motion)
+    view.page.goto(server.url)
+    expect(view.page.locator(".freshness .dot.live")).to_be_visible()
+    view.page.evaluate(_COUNT_TRAVELLERS)
+
+    # when an order is placed
+    server.publish(place_order())
+    expect(view.page.locator("#rate")).not_to_have_text("0 in a minute")
+    view.page.wait_for_timeout(COLLECTED_MS)
+    count = view.page.evaluate("window.travellers")
+    view.close()
+
+    # then its messages are seen on their way
+    assert (count > 0, view.complaints) == (is_moving, [])
 
 
 def test_the_stage_looks_back(shop: RoomServer, view: View) -> None:
