@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ensemble.kafka.client import TopicPlace
 from ensemble.operations import Unreachable
 from ensemble.operations.view import Storage, View
 from tests.support.latest_values import LatestValues as Latest
@@ -40,6 +42,28 @@ def test_it_holds_what_the_topics_say_and_reads_on_from_there(shop: TopicsToView
         view.sync()
         assert rows(view) == ([(b"a", b"2")], [(b"a", 2)])
     assert sorted(shop.fetched) == [(EVENTS, 0, 1), (STATES, 1, 1)]
+
+
+class WrittenMeanwhile(TopicsToView):
+    """Topics that one transaction writes to as soon as a view has asked how far they go."""
+
+    has_been_asked = False
+
+    def ends(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        ends = super().ends(places)
+        if not self.has_been_asked:
+            self.has_been_asked = True
+            fill(self, [(EVENTS, 0, b"late", b"x"), (STATES, 0, b"late", b"1")])
+        return ends
+
+
+def test_what_is_written_while_it_reads_is_in_all_of_its_rows_or_in_none() -> None:
+    """A dead letter without the parked key that was written with it would be taken for one that is gone."""
+    shop = WrittenMeanwhile({STATES: 2, EVENTS: 1})
+    fill(shop, [(EVENTS, 0, b"a", b"x")])
+    with View(shop, [Latest()]) as view:
+        view.sync()
+        assert rows(view) == ([(b"late", b"1")], [(b"a", 1), (b"late", 1)])
 
 
 @pytest.mark.parametrize(
