@@ -46,7 +46,7 @@ def show_order(history: OrderHistory, outlook: Outlook | None = None, *, output:
     for entry in history.dead:
         write(f"dead letter  {entry.place}  {entry.type}: {_cause(entry)}")
     if awaited := waits_for(history.state, now()):
-        write(f"waits for {awaited}")
+        write(_sentence(awaited))
     for line in outlook.lines() if outlook else ():
         write(line)
 
@@ -111,9 +111,14 @@ def _tell_live(access: ClusterClient, order_id: str, lines: Iterable[Line], *, o
         say(f"{order_id} is {end}")
         return 0
     waiting = waits_for(state_of(access, order_id), now())
-    seen = f"it waits for {waiting}" if waiting else "no message of it was read"
+    seen = f"it {_sentence(waiting)}" if waiting else "no message of it was read"
     say(f"{order_id} has not ended within {time.monotonic() - began:.0f} s (--timeout): {seen}")
     return 1
+
+
+def _sentence(awaited: str) -> str:
+    """Return what an order waits for as a sentence without its subject."""
+    return f"is {awaited}" if awaited.startswith("paused ") else f"waits for {awaited}"
 
 
 def _head(history: OrderHistory) -> list[str]:

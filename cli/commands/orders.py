@@ -90,15 +90,19 @@ def list_orders(
     from cli.orders import list_orders
     from ensemble.command_line.connection import connect
     from ensemble.command_line.output import Sheet, show
-    from ensemble.command_line.streams import advise
+    from ensemble.command_line.streams import advise, is_terminal
     from ensemble.program import command
 
     order_filter, owed = filters.order_filter(), filters.owed
     orders = list_orders(connect(), order_filter, limit, use_file=not no_cache)
-    columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason", "owed")
+    shared = ("order", "status", "step", "customer", "total", "speed", "changed")
+    columns = [*shared, "waits_for", "reason", "owed"]
     rows = [tuple(row[name] for name in columns) for row in orders]
+    if is_terminal():  # where there is little room: an order waits, or has ended for a reason
+        columns = [*shared, "detail", "owed"]
+        rows = [(*row[:-3], row[-3] or row[-2], row[-1]) for row in rows]
     nothing = "no order matches" if order_filter.conditions else f"no orders; place one: {command('orders place')}"
-    spare = ("speed", "customer", "total", "changed", "step", *(("waits_for",) if owed else ()))
+    spare = ("speed", "customer", "total", "changed", "step", *(("detail",) if owed else ()))
     show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, spare, nothing), orders, output=output)
     if orders:
         advise(*_advice(orders[0]["order"], owed=owed, paused=filters.paused))

@@ -7,6 +7,7 @@ from typing import Any
 
 from backoffice.currencies import money
 from ensemble.clock import duration
+from ensemble.quantities import quantity
 
 _SILENT = {"order_id", "attempt", "expires_at", "placed_at", "currency", "payment_token", "customer_id", "sequence",
            "command_id", "receipt_id", "command_attempt", "lines", "amount",
@@ -18,7 +19,8 @@ _PREFIXES = {"requested_by": "by", "paused_by": "by", "resumed_by": "by", "wareh
 def details(fields: Mapping[str, Any], currency: str = "") -> str:
     """Return the fields that tell a message from another of its type. `currency` is of amounts that name none."""
     if {"command", "error", "attempts"} <= fields.keys():
-        failed = f"{fields['command']} after {fields['attempts']} attempts: {fields['error']}: {fields['message']}"
+        attempts = quantity(fields["attempts"], "attempt")
+        failed = f"{fields['command']} after {attempts}: {fields['error']}: {fields['message']}"
         disposition = fields.get("disposition", "dead_letter")
         return failed if disposition == "dead_letter" else f"{failed} ({disposition})"
     parts = [goods(fields["lines"])] if "lines" in fields else []

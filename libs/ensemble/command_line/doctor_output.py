@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from ensemble.command_line.exit_codes import ExitCode
 from ensemble.command_line.output import Sheet, show, show_json
 from ensemble.command_line.output_format import TABLE, OutputFormat
-from ensemble.command_line.status_screen import finding_lines
+from ensemble.command_line.status_screen import finding_lines, hanging
 from ensemble.command_line.streams import console, is_terminal, styled
 from ensemble.operations import Check, CheckResult, worst_of
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from rich.console import RenderableType
 
 _MARKS: Final[Mapping[CheckResult, tuple[str, str]]] = {
     "ok": ("✓ ", "green"), "warning": ("! ", "yellow"), "problem": ("✗ ", "bold red"), "unasked": ("? ", "magenta"),
@@ -43,10 +43,10 @@ def show_checks(checks: Iterable[Check], *, output: OutputFormat) -> int:
     return _EXIT_CODES[worst_of(done)]
 
 
-def _lines(check: Check) -> list[Text]:
+def _lines(check: Check) -> list[RenderableType]:
     message = "" if check.findings else check.message
-    head = styled(_MARKS[check.verdict], (check.name.ljust(_NAME_WIDTH), "bold"), message)
-    return [head, *finding_lines(check.findings, indent="    ")]
+    head = styled(_MARKS[check.verdict], (check.name.ljust(_NAME_WIDTH), "bold"))
+    return [hanging(head, message), *finding_lines(check.findings, indent="    ")]
 
 
 def _rows(checks: Iterable[Check]) -> Iterable[tuple[str, str, str, str]]:

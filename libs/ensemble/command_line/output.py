@@ -161,8 +161,8 @@ def gap(sheet: Sheet, names: Sequence[str], width: int) -> int:
 
 
 def _room(names: Sequence[str], width: int) -> int:
-    """Return the width that the gaps between columns leave."""
-    return width - _GAP * (len(names) - 1)
+    """Return the width that the narrow gaps between columns leave."""
+    return width - _NARROW_GAP * (len(names) - 1)
 
 
 def shown(cell: Cell) -> str:

@@ -17,7 +17,7 @@ from ensemble.command_line.view import synced_view
 from ensemble.operations import Finding, ServiceStatus, Status
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Group, RenderableType
     from rich.text import Text
 
     from ensemble.operations import Session
@@ -97,15 +97,26 @@ def _watch(read: Callable[[], Screen], every_s: float, options: StatusOptions) -
             time.sleep(every_s)
 
 
-def finding_lines(findings: Sequence[Finding], indent: str = "") -> list[Text]:
+def finding_lines(findings: Sequence[Finding], indent: str = "") -> list[RenderableType]:
     """Return a line for each finding, and one below it with what to type next."""
-    lines = []
+    lines: list[RenderableType] = []
     for finding in findings:
         mark, style = _MARKS[finding.severity]
-        lines.append(styled((f"{indent}{mark}", style), finding.message))
+        lines.append(hanging(styled((f"{indent}{mark}", style)), finding.message))
         if finding.next_command:
             lines.append(styled((f"{indent}  → ", "bright_black"), (finding.next_command, "cyan")))
     return lines
+
+
+def hanging(label: Text, text: str) -> RenderableType:
+    """Return a label and text, of which further lines begin below the first."""
+    from rich.table import Table
+
+    grid = Table.grid()
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(label, styled(text))
+    return grid
 
 
 def _picture(screen: Screen, width: int) -> Group:
@@ -113,7 +124,8 @@ def _picture(screen: Screen, width: int) -> Group:
 
     status = screen.status
     lines = finding_lines(screen.findings) or [styled(_MARKS["ok"], _NOTHING)]
-    totals = [styled(screen.totals), styled("")] if screen.totals else []
+    label, gap, text = screen.totals.partition("   ")
+    totals = [hanging(styled(label + gap), text), styled("")] if screen.totals else []
     return Group(_head(status), styled(""), table_of(_services(status), width), styled(""), *totals, *lines)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _HARMLESS: Final = re.compile(r"[ -~]*")
-_DRAWN: Final = dict(zip("─━╌▶●○✓✗↩…·■", "--->*o+x<..#", strict=True))
+_DRAWN: Final = dict(zip("─━╌▶●○✓✗↩…·■→", "--->*o+x<..#>", strict=True))
 """What stands for a drawn character where the terminal's encoding has none."""
 
 

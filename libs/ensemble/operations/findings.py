@@ -94,7 +94,7 @@ def failure_findings(status: Status) -> Iterator[Finding]:
             message = f"{quantity(count, 'dead letter')} of {name} wait{'s' * (count == 1)} for a decision"
             yield problem(name, message, command(f"dead-letters list --service {name}"))
         if keys := service.parked_keys:
-            message = f"{quantity(keys, 'key')} of {name} with {quantity(service.parked_records, 'record')} held back"
+            message = f"{name} holds back {quantity(service.parked_records, 'record')} of {quantity(keys, 'key')}"
             yield warning(name, message, command(f"parked list --service {name}"))
 
 

@@ -63,7 +63,7 @@ def test_nothing_is_found_where_all_is_well() -> None:
          "consumers set-offsets shop --to state"),
         ({"dead_letters": 1}, "problem", "1 dead letter of shop waits for a decision",
          "dead-letters list --service shop"),
-        ({"parked_keys": 2, "parked_records": 3}, "warning", "2 keys of shop with 3 records held back",
+        ({"parked_keys": 2, "parked_records": 3}, "warning", "shop holds back 3 records of 2 keys",
          "parked list --service shop"),
     ],
 )  # fmt: skip
