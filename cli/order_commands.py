@@ -16,7 +16,7 @@ from backoffice.order_runs import OrderActions, OrderItem, OrderOutcome, OrderPl
 from backoffice.orders import OrderSummary
 from ensemble.command_line.connection import cluster_name, session_on
 from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import confirm
+from ensemble.command_line.operators import confirm, show_some
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.run_records import Subject, follow
@@ -141,12 +141,13 @@ def _show_preview(plan: OrderPlan, *, output: OutputFormat) -> None:
 
 
 def _ask(plan: OrderPlan, cluster: str, options: CommandOptions) -> None:
-    for item in plan.items[:_PREVIEWED]:
-        row = _row(item)
-        say(f"{item.name}  {row['status']}{', ' + row['step'] if row['step'] else ''}  {row['would']}")
-    if len(plan.items) > _PREVIEWED:
-        say(f"and {len(plan.items) - _PREVIEWED} more")
+    show_some([_preview_line(item) for item in plan.items])
     confirm(f"{plan.action.kind} {quantity(len(plan.items), 'order')}", cluster, yes=options.yes)
+
+
+def _preview_line(item: OrderItem) -> str:
+    stands = ", ".join(filter(None, (item.order.status, item.order.step)))
+    return f"{item.name}  {stands}  {describe_effect(item.effect)}"
 
 
 def _run_at_once(actions: OrderActions, plan: OrderPlan, options: CommandOptions) -> int:

@@ -133,7 +133,7 @@ class Stack:
         kafka = self._plan.kafka.model_copy(update={"bootstrap_servers": bootstrap})
         access = open_client(kafka, self._plan.patience_s, quiet=True, on_wait=self._on_wait)
         rows = create_missing_topics(self._plan.application, access, _replication(access))
-        problems = [f"{row['topic']}: {row['status']}" for row in rows if row["status"].startswith("wrong")]
+        problems = [f"{row.topic}: wrong: {row.detail}" for row in rows if row.status == "wrong"]
         if problems:
             raise NotPossible(
                 f"topics of {bootstrap} are not as the catalogue says: {'; '.join(problems)}",

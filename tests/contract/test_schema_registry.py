@@ -19,7 +19,7 @@ from contracts.catalogue import CATALOGUE
 from ensemble import Event, SchemaSet
 from ensemble.engine import compile_service
 from ensemble.errors import ConfigurationError, SchemasUnavailable
-from ensemble.kafka.registry import check_registered, register_schemas
+from ensemble.kafka.registry import check_registered, plan_registrations, register_schemas
 from ensemble.kafka.registry.client import Registry, open_registry, wire_schema
 from ensemble.messages import encoder_for, release_schemas, schema_name, schema_of, schemas_of
 from ensemble.messages.schema_set import DRAFT_IDS
@@ -96,6 +96,14 @@ def released(subject: Subject, fields: list[dict[str, Any]]) -> Subject:
     directory = schemas_of(subject.message).directory
     release_schemas(write(directory, fields))
     return Subject(subject.topic, sold(directory))
+
+
+def test_what_would_be_registered_is_told_and_not_done(connect: Connect, subject: Subject) -> None:
+    [planned] = plan_registrations(connect(), [subject])
+    assert planned == plan_registrations(connect(), [subject])[0]
+    [registration] = register_schemas(connect(), [subject])
+    [known] = plan_registrations(connect(), [subject])
+    assert (planned.id, planned.is_new, known.id, known.is_new) == (None, True, registration.id, False)
 
 
 def test_what_is_registered_is_found_under_topic_and_record(connect: Connect, subject: Subject) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from ensemble.command_line.connection import session_on
-from ensemble.operations import list_incidents
+from ensemble.operations import Incident, list_incidents
 from tests.drills.stage import Drill, Scene, from_here, must
 
 _POLICY: Final = """\
@@ -82,7 +82,7 @@ def _resume_orders(scene: Scene) -> None:
     scene.tell(f"All {len(scene.load.placed)} orders are completed; {paused} of them had been paused.")
 
 
-def _incidents(scene: Scene, *, open_only: bool) -> list[dict[str, Any]]:
+def _incidents(scene: Scene, *, open_only: bool) -> tuple[Incident, ...]:
     return list_incidents(session_on(scene.access), None, open_only=open_only)
 
 

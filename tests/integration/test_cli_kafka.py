@@ -40,6 +40,7 @@ def put(access: ClusterClient, topic: str, key: str, message: Message) -> None:
 
 def test_topics_are_made_once_and_listed(ensemble: CommandLine) -> None:
     assert {row["status"] for row in ensemble("topics", "apply", "--json").document} == {"ok"}
+    assert {row["status"] for row in ensemble("topics", "apply", "--dry-run", "--json").document} == {"ok"}
     names = [row["topic"] for row in ensemble("topics", "list", "--json").document]
     assert {"orders.events", "orchestrator.order-state", "payment.dead-letter"} <= set(names)
 

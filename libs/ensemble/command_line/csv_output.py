@@ -6,13 +6,16 @@ import csv
 import io
 from collections.abc import Iterable
 
+from ensemble.command_line.rows import dead_letter_row
 from ensemble.escaping import escape_cell
-from ensemble.operations import DeadLetterEntry, summarize_dead_letter
+from ensemble.operations import DeadLetterEntry, summary_of
 
 
 def as_csv(letters: Iterable[DeadLetterEntry]) -> str:
     """Return one line for each dead letter, without structured columns. No spreadsheet takes a cell for a formula."""
-    rows = [{**summarize_dead_letter(letter), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters]
+    rows = [
+        {**dead_letter_row(summary_of(letter)), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters
+    ]
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

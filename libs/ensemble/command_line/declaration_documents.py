@@ -77,7 +77,7 @@ class RegistrationRow(Document):
 
     subject: str
     version: int
-    id: int
+    id: int | None = Field(description="Null: it would be registered (--dry-run).")
     new: bool
 
 

@@ -28,7 +28,7 @@ class DeadLetterRow(Document):
     behind: int = Field(description="Records of its key that wait behind it.")
     error: str
     message: str
-    attempts: int
+    attempts: int | None
     stage: str
     group: str
     redriven: int
@@ -42,7 +42,7 @@ class GroupNote(Document):
 
     text: str
     by: str
-    at: Time
+    at: Time | None
 
 
 class DeadLetterGroupRow(Document):
@@ -154,7 +154,7 @@ class IncidentRow(Document):
     service: str
     handler: str
     cause: str
-    failures: int
+    failures: int | None
     opened: Time
     closed: Time | None
     lasted_ms: int

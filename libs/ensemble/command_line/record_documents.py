@@ -33,7 +33,7 @@ class DeadLetterDocument(DeadLetterRow):
     handler: str | None
     policy: str | None
     disposition: str | None
-    redriven_from: str | None
+    redriven_from: list[str] | None
     sender: str
     id: str
     written_as: str | None

@@ -12,7 +12,7 @@ from ensemble.command_line.connection import cluster_name
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.exit_codes import ExitCode
 from ensemble.command_line.fields import Fields, from_file
-from ensemble.command_line.operators import confirm
+from ensemble.command_line.operators import confirm, show_some
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.run_records import Subject, follow
@@ -41,7 +41,6 @@ from ensemble.operations.redrives import EXCERPT, REDRIVES
 from ensemble.program import command
 from ensemble.quantities import quantity
 
-_PREVIEWED: Final = 20
 _DONE: Final[Mapping[Verb, str]] = {"redrive": "redriven", "discard": "discarded"}
 _STYLES: Final = {
     "outcome": {
@@ -84,7 +83,7 @@ class RedriveTarget:
             from ensemble.command_line.editor import edit
 
             letter = describe_dead_letter(session, find_dead_letter(session, self.places[0]))
-            return edit(letter["fields"], self.places[0])
+            return edit(dict(letter.fields), self.places[0])
         return None if self.edit is None else from_file(self.edit, "--edit")
 
 
@@ -159,12 +158,13 @@ def _preview(session: Session, target: RedriveTarget, plan: RedrivePlan, *, yes:
     """Show what would be touched, and ask; one dead letter that is named is not asked about."""
     if not plan.items or (target.places and len(plan.items) == 1):
         return
-    for item in plan.items[:_PREVIEWED]:
-        behind = f", {item.waiting} behind it" if item.waiting else ""
-        say(f"{item.name}  {item.type} {item.key}  {item.error}{behind}")
-    if len(plan.items) > _PREVIEWED:
-        say(f"and {len(plan.items) - _PREVIEWED} more")
+    show_some([_preview_line(item) for item in plan.items])
     confirm(f"{plan.verb} {quantity(len(plan.items), 'dead letter')}", cluster_name(session.client), yes=yes)
+
+
+def _preview_line(item: RedriveItem) -> str:
+    waiting = f", {item.waiting} wait behind it" if item.waiting else ""
+    return f"{item.name}  {item.type} {item.key}  {item.error}{waiting}"
 
 
 def carry_out(run: Run[RedriveItem], plan: RedrivePlan, manner: RedriveOptions) -> int:

@@ -29,8 +29,8 @@ from ensemble.messages.records import Headers, RecordPlace, StoredRecord, bounde
 from ensemble.messages.schema_set import SchemaSourceSelector, without_logical_types
 
 if TYPE_CHECKING:
-    from ensemble.messages.release import check_compatibility, release_schemas
-    from ensemble.messages.schema_files import documented_schema, find_outdated, write_schemas
+    from ensemble.messages.release import check_compatibility, plan_releases, release_schemas
+    from ensemble.messages.schema_files import changed_files, documented_schema, find_outdated, write_schemas
 
 __all__ = [
     "PREFIX_LENGTH",
@@ -50,6 +50,7 @@ __all__ = [
     "Seconds",
     "StoredRecord",
     "bounded_id",
+    "changed_files",
     "check_compatibility",
     "decoder_for_new_schema",
     "decoders_for",
@@ -59,6 +60,7 @@ __all__ = [
     "find_outdated",
     "invalid_fields",
     "json_type_name",
+    "plan_releases",
     "prefix_of",
     "read_json",
     "release_schemas",
@@ -79,9 +81,11 @@ if not TYPE_CHECKING:  # a type checker knows each name by its import above, and
         __name__,
         {
             "check_compatibility": "ensemble.messages.release",
+            "plan_releases": "ensemble.messages.release",
             "release_schemas": "ensemble.messages.release",
             "documented_schema": "ensemble.messages.schema_files",
             "find_outdated": "ensemble.messages.schema_files",
+            "changed_files": "ensemble.messages.schema_files",
             "write_schemas": "ensemble.messages.schema_files",
         },
     )

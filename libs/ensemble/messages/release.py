@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,21 @@ def release_schemas(schemas: SchemaSet) -> list[SchemaVersion]:
 
     Raises ConfigurationError if a change breaks readers or writers of a released version.
     """
-    if problems := _find_damage(schemas) or find_outdated(schemas) or _find_breaks(schemas):
-        raise ConfigurationError("nothing was released:\n" + "\n".join(f"  {problem}" for problem in problems))
-    registry = json.loads(json.dumps(schemas.registry))
-    newest = [schemas.versions(name)[-1] for name in schemas.names()]
-    drafts = [version for version in newest if not version.is_released]
-    releases = [draft._replace(id=id_, is_released=True) for id_, draft in enumerate(drafts, start=_next_id(registry))]
+    releases, registry = plan_releases(schemas), json.loads(json.dumps(schemas.registry))
     for version in releases:
         _add_release(schemas, registry, version)
     _write_json(schemas.directory / "registry.json", registry)
     return releases
+
+
+def plan_releases(schemas: SchemaSet) -> list[SchemaVersion]:
+    """Return the versions that `release_schemas` would make. Raises ConfigurationError as that does."""
+    if problems := _find_damage(schemas) or find_outdated(schemas) or _find_breaks(schemas):
+        raise ConfigurationError("nothing was released:\n" + "\n".join(f"  {problem}" for problem in problems))
+    newest = [schemas.versions(name)[-1] for name in schemas.names()]
+    drafts = [version for version in newest if not version.is_released]
+    first_id = _next_id(schemas.registry)
+    return [draft._replace(id=id_, is_released=True) for id_, draft in enumerate(drafts, start=first_id)]
 
 
 def _find_damage(schemas: SchemaSet) -> list[Problem]:
@@ -53,7 +58,7 @@ def _find_breaks(schemas: SchemaSet) -> list[Problem]:
     return [*_find_removed(schemas), *_find_incompatible(schemas)]
 
 
-def _next_id(registry: dict[str, Any]) -> int:
+def _next_id(registry: Mapping[str, Any]) -> int:
     ids = [entry["id"] for versions in registry["schemas"].values() for entry in versions.values()]
     first_id: int = registry["first_id"]
     return max(ids, default=first_id - 1) + 1

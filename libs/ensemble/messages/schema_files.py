@@ -31,12 +31,21 @@ def write_schemas(schemas: SchemaSet) -> list[Path]:
 
     Files that no class declares stay. Raises ConfigurationError if a file cannot be written.
     """
-    contents = {schemas.working_path(name): render(_document(schemas, name)) for name in schemas.declared}
-    changed = {path: text for path, text in contents.items() if _text_of(path) != text}
+    changed = _changed(schemas)
     for path, text in changed.items():
         _write(path, text)
     schemas.forget_files()
     return [*changed]
+
+
+def changed_files(schemas: SchemaSet) -> list[Path]:
+    """Return the files that `write_schemas` would write."""
+    return [*_changed(schemas)]
+
+
+def _changed(schemas: SchemaSet) -> dict[Path, str]:
+    contents = {schemas.working_path(name): render(_document(schemas, name)) for name in schemas.declared}
+    return {path: text for path, text in contents.items() if _text_of(path) != text}
 
 
 def find_outdated(schemas: SchemaSet) -> list[Problem]:

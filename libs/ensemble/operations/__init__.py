@@ -30,15 +30,15 @@ from ensemble.operations.control_flow import BOTH, CHOREOGRAPHED, ORCHESTRATED, 
 from ensemble.operations.dead_letter import OPEN, DeadLetterEntry, Fate, fate_of, normalise
 from ensemble.operations.dead_letter_filter import DeadLetterFilter, group_by_cause
 from ensemble.operations.dead_letters import (
+    DeadLetterDetails,
+    GroupSummary,
     describe_dead_letter,
-    export_dead_letters,
     find_dead_letter,
     find_dead_letters,
     find_group,
     list_dead_letters,
     list_groups,
     position_of,
-    summarize_dead_letter,
     summary_of,
 )
 from ensemble.operations.delays import percentile
@@ -80,7 +80,14 @@ from ensemble.operations.parked import (
 )
 from ensemble.operations.parking_stores import LiveParkingStores, Parked, ParkingStores
 from ensemble.operations.pause_runs import PauseItem, PausePlan, WorkPauses
-from ensemble.operations.permissions import Others, compare_permissions, grant_permissions, list_permissions
+from ensemble.operations.permissions import (
+    Others,
+    PermissionSummary,
+    compare_permissions,
+    grant_permissions,
+    list_permissions,
+    users_of,
+)
 from ensemble.operations.plans import Plan, PlanItem, Skipped, first_skipped
 from ensemble.operations.policies_in_force import check_policy_file, policies_in_force, stray_policy_files
 from ensemble.operations.positions import read_positions
@@ -108,7 +115,7 @@ from ensemble.operations.run_events import (
 )
 from ensemble.operations.runs import EventStream, Run, RunSequence, RunState, RunSummary, RunTarget, Verdict
 from ensemble.operations.samples import Sample, Samples
-from ensemble.operations.schema_registry import has_registry, register_all, registry_problems
+from ensemble.operations.schema_registry import has_registry, plan_register_all, register_all, registry_problems
 from ensemble.operations.service_metrics import ServiceCounters
 from ensemble.operations.service_topics import (
     CONTROL,
@@ -128,7 +135,7 @@ from ensemble.operations.status import (
     status_projections,
 )
 from ensemble.operations.times import duration_ms, moment_ms
-from ensemble.operations.topics import compare_topics, create_missing_topics, required_topics
+from ensemble.operations.topics import TopicSummary, compare_topics, create_missing_topics, required_topics
 from ensemble.operations.traffic import (
     EdgeTraffic,
     Traffic,
@@ -140,6 +147,7 @@ from ensemble.operations.traffic import (
 from ensemble.operations.values import Money, Position, Result
 from ensemble.operations.view import OnProgress
 from ensemble.operations.wide_pauses import (
+    PauseSummary,
     WidePause,
     command_names,
     list_pauses,
@@ -179,6 +187,7 @@ __all__ = [
     "CheckResult",
     "ClusterStatus",
     "ControlFlow",
+    "DeadLetterDetails",
     "DeadLetterEntry",
     "DeadLetterFilter",
     "DeadLetterGroup",
@@ -195,6 +204,7 @@ __all__ = [
     "Finding",
     "Finished",
     "Forbidden",
+    "GroupSummary",
     "Incident",
     "Instance",
     "Intent",
@@ -220,6 +230,8 @@ __all__ = [
     "PauseItem",
     "PausePlan",
     "PauseProgress",
+    "PauseSummary",
+    "PermissionSummary",
     "Plan",
     "PlanItem",
     "Position",
@@ -253,6 +265,7 @@ __all__ = [
     "Stopped",
     "Submitted",
     "Target",
+    "TopicSummary",
     "Traffic",
     "TrafficBin",
     "TrafficEdge",
@@ -280,7 +293,6 @@ __all__ = [
     "encode_edited",
     "examinations_of",
     "examine",
-    "export_dead_letters",
     "fate_of",
     "find_dead_letter",
     "find_dead_letters",
@@ -311,6 +323,7 @@ __all__ = [
     "parse_position",
     "percentile",
     "plan_offsets",
+    "plan_register_all",
     "plan_skip",
     "policies_in_force",
     "position_of",
@@ -338,9 +351,9 @@ __all__ = [
     "step_names",
     "stopped_services",
     "stray_policy_files",
-    "summarize_dead_letter",
     "summarize_parked_key",
     "summary_of",
+    "users_of",
     "warning",
     "wide_pause",
     "worst_of",

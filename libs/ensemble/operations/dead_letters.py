@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from ensemble.clock import epoch_ms, moment_of, rfc3339
+from ensemble.clock import epoch_ms, moment_of
 from ensemble.operations import service_topics
 from ensemble.operations.dead_letter import DeadLetterEntry, Fate, fate_of
 from ensemble.operations.dead_letter_filter import DeadLetterFilter, Group, group_by_cause
 from ensemble.operations.errors import Invalid, NotFound
-from ensemble.operations.failures import DeadLetterSummary, Failures, FailuresProjection
-from ensemble.operations.group_notes import read_notes
+from ensemble.operations.failures import DeadLetterGroup, DeadLetterSummary, Failures, FailuresProjection
+from ensemble.operations.group_notes import NoteOnGroup, read_notes
 from ensemble.operations.parking_stores import LiveParkingStores
 from ensemble.operations.positions import read_positions
 from ensemble.operations.readability import describe_readability
@@ -22,8 +21,6 @@ from ensemble.operations.records import parse_position
 from ensemble.operations.session import Session
 from ensemble.operations.values import Position
 from ensemble.operations.view import View
-
-_SHOWN_BYTES: Final = 2_000
 
 
 def find_dead_letters(session: Session, selection: DeadLetterFilter, view: View | None = None) -> list[DeadLetterEntry]:
@@ -60,28 +57,46 @@ def check_filter(
         )
 
 
+class GroupSummary(DeadLetterGroup):
+    """The dead letters of one cause, with the note that an operator has left."""
+
+    note: NoteOnGroup | None
+
+
+class DeadLetterDetails(DeadLetterSummary):
+    """Everything about a dead letter, decoded by its own schema and by the current classes."""
+
+    policy: str
+    disposition: str
+    redriven_from: tuple[str, ...]
+    """Where it was a dead letter before, and was redriven from."""
+    sender: str
+    message_id: str
+    written_as: str | None
+    """Name and version of the schema that it was written with."""
+    reads_today: str
+    """Yes, or why the current class cannot read it."""
+    fields: Mapping[str, Any]
+    unreadable_because: str
+    value: bytes
+    """As it was given up."""
+    headers: Mapping[str, str]
+
+
 def list_dead_letters(
     session: Session, selection: DeadLetterFilter, limit: int, view: View | None = None
-) -> list[dict[str, Any]]:
-    """Return the newest dead letters, one row each, from a view with the failures, or else from the topics."""
+) -> tuple[DeadLetterSummary, ...]:
+    """Return the newest dead letters, from a view with the failures, or else from the topics."""
     with failures_of(session, selection, view) as failures:
-        return [_row(letter) for letter in failures.list(selection, limit)]
+        return failures.list(selection, limit)
 
 
-def list_groups(session: Session, selection: DeadLetterFilter, view: View | None = None) -> list[dict[str, Any]]:
-    """Return the groups by cause, one row each, like `list_dead_letters`."""
+def list_groups(session: Session, selection: DeadLetterFilter, view: View | None = None) -> tuple[GroupSummary, ...]:
+    """Return the groups by cause, like `list_dead_letters`."""
     with failures_of(session, selection, view) as failures:
         causes = failures.groups(selection)
     notes = read_notes(session)
-    return [
-        {
-            **cause.model_dump(),
-            "oldest": _time(cause.oldest),
-            "newest": _time(cause.newest),
-            "note": notes.get(cause.group),
-        }
-        for cause in causes
-    ]
+    return tuple(GroupSummary(**cause.model_dump(), note=notes.get(cause.group)) for cause in causes)
 
 
 @contextmanager
@@ -92,31 +107,6 @@ def failures_of(session: Session, selection: DeadLetterFilter, view: View | None
         failures = Failures(synced)
         check_filter(session, selection, failures.causes(), failures.types())
         yield failures
-
-
-def _row(letter: DeadLetterSummary) -> dict[str, Any]:
-    return {
-        "place": str(letter.position),
-        "service": letter.service,
-        "failed_at": _time(letter.failed_at),
-        "type": letter.type,
-        "key": letter.key,
-        "status": letter.status,
-        "behind": letter.waiting,
-        "error": letter.error,
-        "message": letter.message,
-        "attempts": letter.attempts,
-        "stage": letter.stage,
-        "group": letter.group,
-        "redriven": letter.generation,
-        "by": letter.decided_by,
-        "why": letter.decided_because,
-        "decided_at": _time(letter.decided_at),
-    }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(epoch_ms(moment))
 
 
 def find_group(session: Session, name: str) -> Group:
@@ -158,38 +148,22 @@ def summary_of(letter: DeadLetterEntry) -> DeadLetterSummary:
     )  # fmt: skip
 
 
-def summarize_dead_letter(letter: DeadLetterEntry) -> dict[str, Any]:
-    """Return the dead letter as one row."""
-    return _row(summary_of(letter))
-
-
-def describe_dead_letter(session: Session, letter: DeadLetterEntry) -> dict[str, Any]:
-    """Return everything about a dead letter, decoded by its own schema and by the current classes."""
-    entry, value = letter.entry, letter.entry.record.value or b""
-    return {
-        **summarize_dead_letter(letter),
-        "came_from": "/".join(map(str, letter.dead_letter.origin)),
-        "parking_key": letter.dead_letter.parking_name,
-        "handler": letter.handler,
-        "policy": letter.dead_letter.policy or None,
-        "disposition": letter.dead_letter.disposition or None,
-        "redriven_from": letter.dead_letter.lineage or None,
-        "sender": entry.sender,
-        "id": entry.id,
+def describe_dead_letter(session: Session, letter: DeadLetterEntry) -> DeadLetterDetails:
+    """Return everything about a dead letter."""
+    entry = letter.entry
+    return DeadLetterDetails(
+        **dict(summary_of(letter)),
+        policy=letter.dead_letter.policy,
+        disposition=letter.dead_letter.disposition,
+        redriven_from=letter.dead_letter.lineage,
+        sender=entry.sender,
+        message_id=entry.id,
         **describe_readability(session, letter),
-        "fields": dict(entry.fields) or None,
-        "unreadable_because": entry.problem or None,
-        "bytes": value[:_SHOWN_BYTES].hex() if entry.problem else None,
-        "headers": {name: text.decode(errors="replace") for name, text in entry.record.headers.items()},
-    }
-
-
-def export_dead_letters(session: Session, letters: Iterable[DeadLetterEntry]) -> list[dict[str, Any]]:
-    """Return everything about each dead letter, the original value as hexadecimal digits."""
-    return [
-        {**describe_dead_letter(session, letter), "bytes": (letter.entry.record.value or b"").hex()}
-        for letter in letters
-    ]
+        fields=dict(entry.fields),
+        unreadable_because=entry.problem or "",
+        value=entry.record.value or b"",
+        headers={name: text.decode(errors="replace") for name, text in entry.record.headers.items()},
+    )
 
 
 def _with_fate(letter: DeadLetterEntry, stores: LiveParkingStores) -> DeadLetterEntry:

@@ -103,11 +103,11 @@ def _ask_cluster(client: ClusterClient) -> Answer:
 
 def _ask_topics(session: Session) -> Answer:
     rows = compare_topics(session.application, session.client)
-    missing = [row["topic"] for row in rows if row["status"] == "missing"]
+    missing = [row.topic for row in rows if row.status == "missing"]
     findings = [problem("topics", f"missing: {_names(missing)}", command("topics apply"))] if missing else []
-    wrong = [row for row in rows if row["status"] not in {"ok", "missing"}]
-    findings += [problem(row["topic"], f"{row['topic']} is {row['status']}", command("topics list")) for row in wrong]
-    slow = [row["topic"] for row in rows if row["advice"]]
+    wrong = [row for row in rows if row.status == "wrong"]
+    findings += [problem(row.topic, f"{row.topic} is wrong: {row.detail}", command("topics list")) for row in wrong]
+    slow = [row.topic for row in rows if row.advice]
     if slow:
         message = f"superseded records stay for long, which makes restores slow: {_names(slow)}"
         findings.append(warning("topics", message, command("topics list --json")))
@@ -137,7 +137,7 @@ def _ask_permissions(session: Session) -> Answer:
     if not session.client.broker_settings().get("authorizer.class.name"):
         return Answer("the cluster has no authorizer: everybody may do everything")
     rows = compare_permissions(session.application, session.client, Others())
-    missing = sorted({row["principal"] for row in rows if row["status"] == "missing"})
+    missing = sorted({row.principal for row in rows if row.status == "missing"})
     message = f"permissions are missing for {_names(missing)}"
     findings = [problem("permissions", message, command("acls apply"))] if missing else []
     return Answer(f"{quantity(len(rows), 'permission')} as needed", findings)

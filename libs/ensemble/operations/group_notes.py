@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
-from ensemble.clock import rfc3339
+from ensemble.clock import moment_of
 from ensemble.messages import encoder_for, schemas_of
 from ensemble.operations.intent import Intent
 from ensemble.operations.outgoing import headers_of
 from ensemble.operations.session import Session
+from ensemble.operations.values import Result
 from ensemble.service import NOTES
 from ensemble.system_messages import GroupNote
 
 
-def read_notes(session: Session) -> dict[str, dict[str, Any]]:
+class NoteOnGroup(Result):
+    """What an operator has noted about a group of dead letters."""
+
+    text: str
+    by: str
+    at: datetime | None
+
+
+def read_notes(session: Session) -> dict[str, NoteOnGroup]:
     """Return the notes by group."""
     if NOTES.name not in session.client.topics():
         return {}
-    by_group: dict[str, dict[str, Any]] = {}
+    by_group: dict[str, NoteOnGroup] = {}
     for record in session.client.read(session.client.places([NOTES.name])):
         entry = session.decode(record)
         by_group.pop(entry.key, None)
         if entry.type == "GroupNote":
-            at = rfc3339(entry.fields["at"])
-            by_group[entry.key] = {"text": entry.fields["note"], "by": entry.fields["requested_by"], "at": at}
+            text, by = entry.fields["note"], entry.fields["requested_by"]
+            by_group[entry.key] = NoteOnGroup(text=text, by=by, at=moment_of(entry.fields["at"]))
     return by_group
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from ensemble.application.declaration import Application
 from ensemble.operations.errors import Invalid
+from ensemble.operations.values import Result
 from ensemble.topology import (
     Grant,
     client_permissions,
@@ -34,33 +35,51 @@ class Others:
         return list(dict.fromkeys(name for name in (self.registry, self.operator, self.client) if name))
 
 
-def list_permissions(application: Application, others: Others) -> list[dict[str, Any]]:
-    """Return the permissions that the services need, one row each."""
-    return [_row(grant) for grant in _needed(application, others)]
+class PermissionSummary(Result):
+    """What a principal may do, or must be allowed to do, and its state on the cluster if that was asked."""
+
+    principal: str
+    operation: str
+    resource: str
+    name: str
+    pattern: Literal["literal", "prefixed"]
+    status: Literal["ok", "missing", "extra", "granted"] | None = None
+    """Extra: the principal may do it, and does not need to."""
 
 
-def compare_permissions(application: Application, client: ClusterClient, others: Others) -> list[dict[str, Any]]:
+def list_permissions(application: Application, others: Others) -> tuple[PermissionSummary, ...]:
+    """Return the permissions that the services need."""
+    return tuple(_summarize(grant) for grant in _needed(application, others))
+
+
+def compare_permissions(
+    application: Application, client: ClusterClient, others: Others
+) -> tuple[PermissionSummary, ...]:
     """Return the permissions that the services need or have, with their state on the cluster."""
     from ensemble.kafka.admin import acls
 
     needed = _needed(application, others)
     states = client.wait_for("its ACLs", lambda _: acls.compare(client.admin, needed, _who(client)))
-    return [_row(state.grant) | {"status": state.status} for state in states]
+    return tuple(_summarize(state.grant, state.status) for state in states)
 
 
 def grant_permissions(
     application: Application, client: ClusterClient, others: Others, passwords: Path | None
-) -> list[dict[str, Any]]:
+) -> tuple[PermissionSummary, ...]:
     """Grant what is missing, and make users where a directory for their passwords is given."""
     from ensemble.kafka.admin import acls, users
 
     if passwords is not None:
-        names = [*application.services, *others.names]
+        names = users_of(application, others)
         client.wait_for("its users", lambda _: users.apply(client.admin, names, passwords, _who(client)))
     needed = _needed(application, others)
     states = client.wait_for("its ACLs", lambda _: acls.apply(client.admin, needed, _who(client)))
-    statuses = {"missing": "granted"}
-    return [_row(state.grant) | {"status": statuses.get(state.status, state.status)} for state in states]
+    return tuple(_summarize(state.grant, "granted" if state.status == "missing" else state.status) for state in states)
+
+
+def users_of(application: Application, others: Others) -> list[str]:
+    """Return the users that have permissions: the services, and those that are named beside them."""
+    return [*application.services, *others.names]
 
 
 def _who(client: ClusterClient) -> str:
@@ -85,12 +104,9 @@ def _needed(application: Application, others: Others) -> list[Grant]:
     return list(dict.fromkeys(grants))
 
 
-def _row(grant: Grant) -> dict[str, Any]:
+def _summarize(grant: Grant, status: Literal["ok", "missing", "extra", "granted"] | None = None) -> PermissionSummary:
     need = grant.need
-    return {
-        "principal": grant.principal,
-        "operation": need.operation,
-        "resource": need.resource,
-        "name": need.name,
-        "pattern": "prefixed" if need.prefixed else "literal",
-    }
+    return PermissionSummary(
+        principal=grant.principal, operation=need.operation, resource=need.resource, name=need.name,
+        pattern="prefixed" if need.prefixed else "literal", status=status,
+    )  # fmt: skip

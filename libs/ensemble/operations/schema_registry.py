@@ -11,7 +11,7 @@ from ensemble.settings import RegistrySettings, load
 from ensemble.topology import Subject, registry_subjects
 
 if TYPE_CHECKING:
-    from ensemble.kafka.registry import Patience, Registration
+    from ensemble.kafka.registry import Patience, PlannedRegistration, Registration
 
 
 def register_all(application: Application, patience: Patience) -> list[Registration]:
@@ -20,6 +20,14 @@ def register_all(application: Application, patience: Patience) -> list[Registrat
 
     with closing(registry_of_the_environment(patience)) as registry:
         return register_schemas(registry, _subjects(application))
+
+
+def plan_register_all(application: Application, patience: Patience) -> list[PlannedRegistration]:
+    """Return every released version with its id in the registry; those without one `register_all` registers."""
+    from ensemble.kafka.registry import plan_registrations, registry_of_the_environment
+
+    with closing(registry_of_the_environment(patience)) as registry:
+        return plan_registrations(registry, _subjects(application))
 
 
 def registry_problems(application: Application, patience: Patience) -> list[Problem]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from ensemble.application.declaration import Application
+from ensemble.operations.values import Result
 from ensemble.service import NOTES
-from ensemble.service.catalogue import Topic
+from ensemble.service.catalogue import Cleanup, Topic
 
 if TYPE_CHECKING:
     from ensemble.kafka.admin import topics
@@ -21,47 +22,45 @@ def required_topics(application: Application) -> list[Topic]:
     return [*topics.all_topics(application.catalogue, application.make_services()), NOTES]
 
 
-def compare_topics(application: Application, client: ClusterClient) -> list[dict[str, Any]]:
+class TopicSummary(Result):
+    """A topic as it is declared, and its state on the cluster: `detail` says what is wrong, `advice` what is slow."""
+
+    topic: str
+    owner: str
+    key: str | None
+    partitions: int
+    cleanup: Cleanup
+    retention: timedelta | None
+    """How long records are kept; None: for ever, or of a compacted topic the latest of each key."""
+    status: Literal["ok", "missing", "created", "wrong"]
+    detail: str
+    advice: str
+
+
+def compare_topics(application: Application, client: ClusterClient) -> tuple[TopicSummary, ...]:
     """Return each topic and its state on the cluster."""
-    return [_row(state) for state in _compared(application, client)]
+    from ensemble.kafka.admin import topics
+
+    required = required_topics(application)
+    states = client.wait_for("its topics", lambda limit_s: topics.compare(client.admin, required, limit_s))
+    return tuple(_summarize(state, state.status) for state in states)
 
 
-def create_missing_topics(application: Application, client: ClusterClient, replication: int) -> list[dict[str, Any]]:
+def create_missing_topics(
+    application: Application, client: ClusterClient, replication: int
+) -> tuple[TopicSummary, ...]:
     """Create missing topics, and return all topics with their state."""
     from ensemble.kafka.admin import topics
 
     required = required_topics(application)
     states = client.wait_for("its topics", lambda limit_s: topics.apply(client.admin, required, replication, limit_s))
-    return [_row(state) | ({"status": "created"} if state.status == "missing" else {}) for state in states]
+    return tuple(_summarize(state, "created" if state.status == "missing" else state.status) for state in states)
 
 
-def _compared(application: Application, client: ClusterClient) -> list[topics.TopicState]:
-    from ensemble.kafka.admin import topics
-
-    required = required_topics(application)
-    return client.wait_for("its topics", lambda limit_s: topics.compare(client.admin, required, limit_s))
-
-
-def _row(state: topics.TopicState) -> dict[str, Any]:
+def _summarize(state: topics.TopicState, status: Literal["ok", "missing", "created", "wrong"]) -> TopicSummary:
     topic = state.topic
-    status = f"wrong: {state.detail}" if state.status == "wrong" else state.status
-    return {
-        "topic": topic.name,
-        "owner": topic.owner,
-        "key": topic.key,
-        "partitions": topic.partitions,
-        "cleanup": topic.cleanup,
-        "retention": _retention(topic),
-        "status": status,
-        "advice": state.advice or None,
-    }
-
-
-def _retention(topic: Topic) -> str:
-    if topic.cleanup == "compact":
-        return "latest per key"
-    return "for ever" if topic.retention is None else _in_words(topic.retention)
-
-
-def _in_words(time: timedelta) -> str:
-    return f"{time.days} days" if time.days else f"{time.total_seconds():g} s"
+    retention = None if topic.cleanup == "compact" else topic.retention
+    return TopicSummary(
+        topic=topic.name, owner=topic.owner, key=topic.key, partitions=topic.partitions, cleanup=topic.cleanup,
+        retention=retention, status=status, detail=state.detail, advice=state.advice,
+    )  # fmt: skip

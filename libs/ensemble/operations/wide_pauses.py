@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ensemble.application.declaration import Application
-from ensemble.clock import epoch_ms, rfc3339
 from ensemble.errors import ConfigurationError
 from ensemble.messages.message import Command
 from ensemble.operations import service_topics
@@ -84,7 +83,14 @@ def _service_owner(application: Application, name: str) -> list[str]:
     return [name]
 
 
-def list_pauses(session: Session, view: View | None = None) -> list[dict[str, Any]]:
+class PauseSummary(WorkPause):
+    """A pause with the partitions that the cluster has of each service."""
+
+    everywhere: bool
+    """Whether all partitions know it, of every service that has to."""
+
+
+def list_pauses(session: Session, view: View | None = None) -> tuple[PauseSummary, ...]:
     """Return every pause that was asked for and not ended, with how many partitions know it.
 
     They come from a view with the failures and the audit, or else from the topics.
@@ -92,22 +98,18 @@ def list_pauses(session: Session, view: View | None = None) -> list[dict[str, An
     counts = session.client.topics()
     projections = FailuresProjection(session.decoder), AuditProjection(session.decoder)
     with session.view(*projections, what="pauses", view=view) as synced:
-        return [_row(session.application, pause, counts) for pause in Audit(synced).pauses()]
+        return tuple(_summarize(session.application, pause, counts) for pause in Audit(synced).pauses())
 
 
-def _row(application: Application, pause: WorkPause, counts: Mapping[str, int]) -> dict[str, Any]:
-    acknowledged = {progress.service: progress.acknowledged for progress in pause.services}
-    partitions = {name: counts.get(name + service_topics.CONTROL, 0) for name in acknowledged}
-    is_known = all(acknowledged[name] == partitions[name] for name in acknowledged)
-    return {
-        "scope": pause.scope,
-        "name": pause.name,
-        "since": None if pause.since is None else rfc3339(epoch_ms(pause.since)),
-        "by": pause.requested_by,
-        "reason": pause.reason,
-        "known_to": {name: f"{acknowledged[name]} of {partitions[name]}" for name in acknowledged},
-        "everywhere": is_known and _is_known_to_all(application, (pause.scope, pause.name), acknowledged),
-    }
+def _summarize(application: Application, pause: WorkPause, counts: Mapping[str, int]) -> PauseSummary:
+    services = tuple(
+        progress.model_copy(update={"partitions": counts.get(progress.service + service_topics.CONTROL, 0)})
+        for progress in pause.services
+    )
+    is_known = all(progress.acknowledged == progress.partitions for progress in services)
+    informed = [progress.service for progress in services]
+    everywhere = is_known and _is_known_to_all(application, (pause.scope, pause.name), informed)
+    return PauseSummary(**dict(pause) | {"services": services}, everywhere=everywhere)
 
 
 def _is_known_to_all(application: Application, place: tuple[str, str], informed: Iterable[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
@@ -16,10 +16,12 @@ from ensemble.operations import (
     Others,
     ParkedKeyDetails,
     Patient,
+    PermissionSummary,
     Position,
     RecordDetails,
     Result,
     ServiceConsumers,
+    TopicSummary,
     compare_topics,
     describe_parked_key,
     examine,
@@ -87,7 +89,7 @@ def list_service_consumers(room: Room, service: ServiceName = None) -> tuple[Ser
 
 
 @router.get("/topics")
-def list_topics(room: Room) -> list[dict[str, Any]]:
+def list_topics(room: Room) -> tuple[TopicSummary, ...]:
     """Return each topic of the catalogue, and its state on the cluster."""
     require_kafka(room)
     return compare_topics(room.session.application, room.session.client)
@@ -113,7 +115,7 @@ def get_parked_key(room: Room, service: Annotated[str, Path(max_length=256)], ke
 @router.get("/permissions")
 def list_needed_permissions(
     room: Room, *, registry: User = None, operator: User = None, client: User = None
-) -> list[dict[str, Any]]:
+) -> tuple[PermissionSummary, ...]:
     """Return the permissions that services need on a cluster with ACLs, and those of the users that are named."""
     return list_permissions(room.session.application, Others(registry, operator, client))
 

@@ -72,7 +72,7 @@ class DeadLetterRecord(Result):
     came_from: str
     policy: str | None
     disposition: str | None
-    redriven_from: str | None
+    redriven_from: tuple[str, ...] | None
     sender: str
     id: str
     written_as: str | None
@@ -168,8 +168,13 @@ def get_record(room: RoomWithView, topic: TopicName, partition: PartitionNumber,
     require_kafka(room)
     position = Position(topic=topic, partition=partition, offset=offset)
     details = describe_dead_letter(room.session, find_dead_letter(room.session, str(position)))
-    known = {name: details[name] for name in DeadLetterRecord.model_fields if name in details}
-    return DeadLetterRecord(**{**known, "position": position, "fields": hide_secrets(details["fields"])})
+    return DeadLetterRecord(
+        position=position, type=details.type, came_from=str(details.origin), policy=details.policy or None,
+        disposition=details.disposition or None, redriven_from=details.redriven_from or None, sender=details.sender,
+        id=details.message_id, written_as=details.written_as, reads_today=details.reads_today,
+        fields=hide_secrets(details.fields) or None, unreadable_because=details.unreadable_because or None,
+        headers=dict(details.headers),
+    )  # fmt: skip
 
 
 @router.get("/parked-keys")

@@ -150,7 +150,7 @@ def _show_edit(request: Request, room: ControlRoom, place: str, text: str | None
         "edit.html",
         code=HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK,
         details=details,
-        text=show_json(details["fields"] or {}) if text is None else text,
+        text=show_json(details.fields) if text is None else text,
         problem=problem,
     )
 

@@ -16,6 +16,7 @@ from ensemble.command_line.errors import Mistake
 from ensemble.command_line.output_format import JSON
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, carry_out, discard_these, redrive_these
+from ensemble.command_line.rows import export_documents
 from ensemble.command_line.runs import show_submitted
 from ensemble.operations import (
     Actor,
@@ -27,7 +28,6 @@ from ensemble.operations import (
     RedrivePlan,
     Rollout,
     describe_dead_letter,
-    export_dead_letters,
     find_dead_letter,
     find_dead_letters,
     find_group,
@@ -68,14 +68,14 @@ def options(intent: Intent) -> RedriveOptions:
 
 
 def test_lists_newest_first_only_what_is_open_unless_all_are_asked_for(given_up: Any) -> None:
-    rows = list_dead_letters(session_on(given_up), DeadLetterFilter(), 10)
+    letters = list_dead_letters(session_on(given_up), DeadLetterFilter(), 10)
 
-    assert [(row["service"], row["type"], row["status"], row["behind"]) for row in rows] == [
+    assert [(each.service, each.type, each.status, each.waiting) for each in letters] == [
         ("payment", "AttemptCharge", "parked", 0),
         ("order", "PlaceOrder", "skipped", 0),
     ]
-    assert rows[0]["attempts"] == 8
-    assert rows[0]["error"] == "RetryableError"
+    assert letters[0].attempts == 8
+    assert letters[0].error == "RetryableError"
     assert len(list_dead_letters(session_on(given_up), DeadLetterFilter(), 1)) == 1
 
 
@@ -110,28 +110,29 @@ def test_a_filter_that_can_match_nothing_is_a_mistake(given_up: Any, selection: 
 def test_groups_by_cause_with_the_latest_note(given_up: Any, intent: Intent) -> None:
     publish(given_up, place_order(customer_id="c-3"))
     largest, other = list_groups(session_on(given_up), DeadLetterFilter())
-    put_note(session_on(given_up), largest["group"], Intent(actor=Actor(name="bob", via="cli"), reason="an old note"))
-    put_note(session_on(given_up), largest["group"], intent)
+    put_note(session_on(given_up), largest.group, Intent(actor=Actor(name="bob", via="cli"), reason="an old note"))
+    put_note(session_on(given_up), largest.group, intent)
 
     noted, _ = list_groups(session_on(given_up), DeadLetterFilter())
 
-    assert (largest["count"], largest["open"], largest["service"], other["count"]) == (2, 2, "order", 1)
-    assert (noted["note"]["text"], noted["note"]["by"]) == ("mended", "ann")
-    assert len(find_group(session_on(given_up), largest["group"]).letters) == 2
+    assert (largest.count, largest.open, largest.service, other.count) == (2, 2, "order", 1)
+    assert (noted.note and noted.note.text, noted.note and noted.note.by) == ("mended", "ann")
+    assert len(find_group(session_on(given_up), largest.group).letters) == 2
     with pytest.raises(OperationsError, match="no group 'zzz'"):
         find_group(session_on(given_up), "zzz")
 
 
 def test_describes_one_dead_letter_with_its_fields_and_headers(given_up: Any) -> None:
-    place = list_dead_letters(session_on(given_up), DeadLetterFilter(service="payment"), 1)[0]["place"]
+    [letter] = list_dead_letters(session_on(given_up), DeadLetterFilter(service="payment"), 1)
 
-    document = describe_dead_letter(session_on(given_up), find_dead_letter(session_on(given_up), place))
+    entry = find_dead_letter(session_on(given_up), str(letter.position))
+    details = describe_dead_letter(session_on(given_up), entry)
 
-    assert document["came_from"].startswith("payments.commands/")
-    assert (document["parking_key"], document["disposition"]) == ("o-1", "dead_letter")
-    assert (document["sender"], document["reads_today"], document["bytes"]) == ("payment", "yes", None)
-    assert document["fields"]["amount"] == 500
-    assert document["headers"]["ce_id"] == document["id"]
+    assert details.origin.topic == "payments.commands"
+    assert (details.parking_key, details.disposition) == ("o-1", "dead_letter")
+    assert (details.sender, details.reads_today, details.value) == ("payment", "yes", entry.entry.record.value)
+    assert details.fields["amount"] == 500
+    assert details.headers["ce_id"] == details.message_id
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_a_place_without_a_dead_letter_is_a_mistake(given_up: Any, place: str, m
 
 
 def test_selects_by_places_or_by_filters_but_not_by_both_or_neither(given_up: Any) -> None:
-    places = [row["place"] for row in list_dead_letters(session_on(given_up), DeadLetterFilter(), 10)]
+    places = [str(each.position) for each in list_dead_letters(session_on(given_up), DeadLetterFilter(), 10)]
 
     assert {item.name for item in plan(given_up, *places, places[0]).items} == set(places)
     for chosen, selection in ((places, DeadLetterFilter(service="payment")), ([], DeadLetterFilter())):
@@ -161,7 +162,7 @@ def test_selects_by_places_or_by_filters_but_not_by_both_or_neither(given_up: An
 def test_exports_each_with_its_original_bytes(given_up: Any) -> None:
     letters = find_dead_letters(session_on(given_up), DeadLetterFilter())
 
-    assert [bytes.fromhex(row["bytes"]) for row in export_dead_letters(session_on(given_up), letters)] == [
+    assert [bytes.fromhex(row["bytes"]) for row in export_documents(session_on(given_up), letters)] == [
         letter.entry.record.value for letter in letters
     ]
     head, *lines = as_csv(letters).splitlines()
@@ -180,8 +181,8 @@ def test_a_redrive_that_succeeds_says_so_and_the_order_goes_on(
 
     assert [(row["type"], row["key"], row["outcome"]) for row in printed()] == [("AttemptCharge", "o-1", "succeeded")]
     assert all_states(given_up)["o-1"]["status"] == "completed"
-    (row,) = list_dead_letters(session_on(given_up), DeadLetterFilter(service="payment", open_only=False), 5)
-    assert (row["status"], row["by"], row["why"]) == ("redriven", "ann", "mended")
+    [letter] = list_dead_letters(session_on(given_up), DeadLetterFilter(service="payment", open_only=False), 5)
+    assert (letter.status, letter.decided_by, letter.decided_because) == ("redriven", "ann", "mended")
 
 
 def test_a_redrive_that_fails_again_is_told_with_its_error(

@@ -43,14 +43,9 @@ def test_a_pause_is_acknowledged_by_every_partition_and_listed(
         service["partitions"],
         [],
     )
-    (row,) = list_pauses(session_on(flow))
-    assert {name: row[name] for name in ("scope", "name", "by", "reason", "everywhere")} == {
-        "scope": "step",
-        "name": "reservation",
-        "by": "ann",
-        "reason": "mended",
-        "everywhere": True,
-    }
+    [listed] = list_pauses(session_on(flow))
+    assert (listed.scope, listed.name, listed.requested_by, listed.reason) == ("step", "reservation", "ann", "mended")
+    assert listed.everywhere
 
 
 def test_a_pause_that_a_service_has_not_read_says_where(
@@ -63,9 +58,10 @@ def test_a_pause_that_a_service_has_not_read_says_where(
     captured = capsys.readouterr()
     assert "payment[0], payment[1]" in captured.err
     assert "did not acknowledge within 0.5 s (--timeout)" in captured.err
-    (row,) = list_pauses(session_on(flow))
-    assert row["everywhere"] is False
-    assert row["known_to"] == {"orchestrator": "4 of 4", "payment": "0 of 4"}
+    [listed] = list_pauses(session_on(flow))
+    assert not listed.everywhere
+    known = {each.service: (each.acknowledged, each.partitions) for each in listed.services}
+    assert known == {"orchestrator": (4, 4), "payment": (0, 4)}
 
 
 def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(
@@ -82,7 +78,7 @@ def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(
     document = printed()
     assert [len(wave["orders"]) for wave in document["waves"]] == [1, 2]
     assert (document["lifted"], document["left_paused"]) == (True, [])
-    assert list_pauses(session_on(flow)) == []
+    assert list_pauses(session_on(flow)) == ()
     assert {state["status"] for state in all_states(flow).values()} == {"completed"}
 
 
@@ -101,7 +97,7 @@ def test_a_probe_that_fails_leaves_the_step_paused(
     captured = capsys.readouterr()
     assert '"lifted": false' in captured.out
     assert "stopped: 1 of 1 failed or made no progress" in captured.err
-    assert list_pauses(session_on(flow))[0]["name"] == "reservation"
+    assert list_pauses(session_on(flow))[0].name == "reservation"
 
 
 def test_a_paused_service_is_told_together_with_those_that_send_to_it() -> None:

@@ -145,5 +145,5 @@ def test_a_session_with_a_view_of_its_own_asks_it(flow: Any, session: Session) -
 
     kept = replace(session, open_view=open_view)
     assert [row.key for row in list_parked_keys(kept, ParkedKeyFilter())] == ["o-1"]
-    assert list_incidents(kept, None, open_only=False) == []
+    assert list_incidents(kept, None, open_only=False) == ()
     assert opened == ["parked keys", "incidents"]

@@ -35,7 +35,8 @@ ACTIONS: Final = {"pause", "resume", "retry", "cancel", "compensate", "settle", 
 INPUTS: Final = {"place", "publish", "receive", "note"}
 """Messages from outside, and notes: whoever sends one names it in full, and nothing else is touched."""
 SET_UP: Final = {"apply", "write", "release", "register"}
-"""They make what is missing, say so, and change nothing that is there."""
+"""They make what is missing, say so, and change nothing that is there. What a cluster is given is asked about."""
+OF_A_CLUSTER: Final = {("topics", "apply"), ("acls", "apply"), ("schemas", "register")}
 CHOICES: Final = {"use", "stop"}
 """They change what commands of this user do, and nothing of the cluster."""
 PROGRAMS: Final = {"demo", "up", "run", "new", "make", "export"}
@@ -79,6 +80,12 @@ def test_every_action_is_asked_for_in_one_way() -> None:
     for path in of_verbs(ACTIONS):
         assert {"--dry-run", "--yes", "--reason", "--by", "--output"} <= flags_of(path), path
         assert {"--timeout", "--no-wait"} <= flags_of(path) or path in AT_ONCE, path
+
+
+def test_whatever_makes_something_shows_it_first() -> None:
+    for path in of_verbs(SET_UP):
+        assert "--dry-run" in flags_of(path), path
+        assert ("--yes" in flags_of(path)) is (path in OF_A_CLUSTER), path
 
 
 def test_every_result_has_its_forms() -> None:

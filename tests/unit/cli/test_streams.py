@@ -25,6 +25,7 @@ from ensemble.command_line.csv_output import as_csv
 from ensemble.command_line.errors import Mistake, answer
 from ensemble.command_line.output import Sheet, show, show_document, show_json, show_json_line
 from ensemble.command_line.output_format import OutputFormat
+from ensemble.command_line.rows import dead_letter_document
 from ensemble.command_line.selection import control_flow
 from ensemble.command_line.streams import console, say, styled, write
 from ensemble.command_line.tail import Selection, follow
@@ -65,7 +66,7 @@ def test_no_command_shows_what_steers(output: OutputFormat, capsys: pytest.Captu
     follow(OneBatch(RECORD), Selection((), True, True, None, None), output=output)  # type: ignore[arg-type]  # a stand-in
     show_order(OrderHistory(HOSTILE, state, [Story(control_flow()).tell(ENTRY)], [ENTRY]), output=output)
     show(Sheet(("key", "note"), [(HOSTILE, HOSTILE)]), [{"key": HOSTILE}], output=output)
-    show_document(describe_dead_letter(SESSION, LETTER), output=output)
+    show_document(dead_letter_document(describe_dead_letter(SESSION, LETTER)), output=output)
     out = capsys.readouterr().out
     assert_harmless(out)
     assert not any(line.startswith("still owed") for line in out.splitlines())

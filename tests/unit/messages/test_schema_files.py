@@ -14,9 +14,11 @@ from ensemble import Event, SchemaSet
 from ensemble.errors import ConfigurationError
 from ensemble.messages import (
     Int32,
+    changed_files,
     check_compatibility,
     documented_schema,
     find_outdated,
+    plan_releases,
     release_schemas,
     schema_of,
     write_schemas,
@@ -91,6 +93,15 @@ def test_a_class_that_has_changed_is_told_with_its_field(
     assert reasons(changed) == [f"Sold.avsc is out of date: {expected}; run `ensemble schemas write`"]
     with pytest.raises(ConfigurationError, match=r"nothing was released:\n.*schemas write"):
         release_schemas(changed)
+
+
+def test_what_would_be_written_or_released_is_told_and_not_done(schemas: SchemaSet) -> None:
+    declare(schemas, sku=str)
+    assert changed_files(schemas) == changed_files(schemas) == [schemas.directory / "events" / "Sold.avsc"]
+    write_schemas(schemas)
+    planned = plan_releases(schemas)
+    assert (planned, changed_files(schemas)) == (release_schemas(schemas), [])
+    assert plan_releases(SchemaSet(schemas.directory, "shop")) == []
 
 
 def test_a_file_of_no_class_is_told(schemas: SchemaSet) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ensemble.command_line.connection import entry_of, sources
 from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import confirm, intent_of
+from ensemble.command_line.operators import confirm, confirm_set_up, intent_of
 from ensemble.command_line.times import moment_ms
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.operations import (
@@ -151,3 +151,10 @@ def test_where_nobody_can_be_asked_nothing_is_done_without_yes() -> None:
     confirm("redrive 2 dead letters", "test", yes=True)
     with pytest.raises(Mistake, match=r"--yes: redrive 2 dead letters on test\?"):
         confirm("redrive 2 dead letters", "test", yes=False)
+
+
+def test_scripts_that_set_a_cluster_up_go_on_without_yes_for_one_release(capsys: pytest.CaptureFixture[str]) -> None:
+    confirm_set_up("create 2 topics", ["a", "b"], "test", yes=False)
+    assert capsys.readouterr().err.startswith("--yes is missing: the next release does not create 2 topics")
+    confirm_set_up("create 2 topics", ["a", "b"], "test", yes=True)
+    assert capsys.readouterr().err == ""

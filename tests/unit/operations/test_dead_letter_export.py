@@ -10,9 +10,10 @@ import pytest
 from contracts import CompleteOrder
 from ensemble.command_line.connection import entry_of, sources
 from ensemble.command_line.csv_output import as_csv
+from ensemble.command_line.rows import export_documents
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.codec import encoder_for
-from ensemble.operations import DeadLetterEntry, Session, describe_readability, export_dead_letters
+from ensemble.operations import DeadLetterEntry, Session, describe_readability
 from services.app import APP
 
 SESSION = Session(APP, None, sources())  # type: ignore[arg-type]  # nothing is read from a cluster here
@@ -49,11 +50,11 @@ def test_csv_is_one_line_for_each_with_the_original_bytes() -> None:
 
 
 def test_nothing_is_an_empty_file() -> None:
-    assert (as_csv([]), export_dead_letters(SESSION, [])) == ("", [])
+    assert (as_csv([]), export_documents(SESSION, [])) == ("", [])
 
 
 def test_json_has_everything_and_the_original_bytes() -> None:
-    (row,) = json.loads(json.dumps(export_dead_letters(SESSION, [letter()])))
+    (row,) = json.loads(json.dumps(export_documents(SESSION, [letter()])))
     assert (row["came_from"], row["fields"], row["id"]) == ("orders.commands/1/7", {"order_id": "order-1"}, "m-1")
     assert bytes.fromhex(row["bytes"]) == VALUE
     assert row["headers"]["__streams.errors.message"] == "no card"

@@ -89,13 +89,14 @@ def list_dead_letters(
     """List dead letters, newest first, with their status."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.rows import dead_letter_row
     from ensemble.command_line.streams import advise
     from ensemble.command_line.view import failures_view
     from ensemble.operations import list_dead_letters
 
     selection, session = filters.selection(open_only=not everything), open_session()
     with failures_view(session, use_file=not no_cache) as view:
-        letters = list_dead_letters(session, selection, limit, view)
+        letters = [dead_letter_row(letter) for letter in list_dead_letters(session, selection, limit, view)]
     fields = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
               "why")  # fmt: skip
     rows = [tuple(row[name] for name in fields) for row in letters]
@@ -114,9 +115,11 @@ def show(place: Place, output: Output = TABLE) -> None:
     """Show a dead letter: its origin, error and fields."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import show_document
+    from ensemble.command_line.rows import dead_letter_document
     from ensemble.operations import describe_dead_letter, find_dead_letter
 
-    show_document(describe_dead_letter(session := open_session(), find_dead_letter(session, place)), output=output)
+    details = describe_dead_letter(session := open_session(), find_dead_letter(session, place))
+    show_document(dead_letter_document(details), output=output)
 
 
 @group.command("group", epilog="Example: `ensemble dead-letters group --since 1d`.")
@@ -131,12 +134,13 @@ def group_dead_letters(
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
+    from ensemble.command_line.rows import group_row
     from ensemble.command_line.view import failures_view
     from ensemble.operations import list_groups
 
     selection, session = filters.selection(open_only=not everything), open_session()
     with failures_view(session, use_file=not no_cache) as view:
-        groups_by_cause = list_groups(session, selection, view)
+        groups_by_cause = [group_row(cause) for cause in list_groups(session, selection, view)]
     columns = ("group", "count", "open", "service", "handler", "error", "message", "oldest", "newest")
     rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in groups_by_cause]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
@@ -172,11 +176,12 @@ def export(
     from ensemble.command_line.csv_output import as_csv
     from ensemble.command_line.file_output import write_text
     from ensemble.command_line.output import json_text
-    from ensemble.operations import export_dead_letters, find_dead_letters
+    from ensemble.command_line.rows import export_documents
+    from ensemble.operations import find_dead_letters
 
     session = open_session()
     letters = find_dead_letters(session, filters.selection(open_only=not everything))
-    text = as_csv(letters) if form == "csv" else json_text(export_dead_letters(session, letters), indent=2)
+    text = as_csv(letters) if form == "csv" else json_text(export_documents(session, letters), indent=2)
     write_text(text, file, f"{len(letters)} dead letters")
 
 

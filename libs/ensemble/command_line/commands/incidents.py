@@ -27,10 +27,12 @@ def list_incidents(
     from ensemble.clock import duration
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.rows import incident_row
     from ensemble.command_line.streams import advise
-    from ensemble.operations import list_incidents
+    from ensemble.operations import list_incidents, now
 
-    incidents = list_incidents(open_session(use_file=not no_cache), service, open_only=not everything)[:limit]
+    newest = list_incidents(open_session(use_file=not no_cache), service, open_only=not everything)[:limit]
+    incidents = [incident_row(incident, now()) for incident in newest]
     columns = ("incident", "service", "handler", "cause", "failures", "opened", "closed")
     rows = [(*(row[name] for name in columns), duration(row["lasted_ms"])) for row in incidents]
     nothing = "no incidents" if everything else "no incident is open; --all shows those that have ended"

@@ -100,13 +100,14 @@ def list_pauses(no_cache: NoCache = False, output: Output = TABLE) -> None:
     """
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.rows import pause_row
     from ensemble.command_line.streams import advise
     from ensemble.command_line.view import pauses_view
     from ensemble.operations import list_pauses
 
     session = open_session()
     with pauses_view(session, use_file=not no_cache) as view:
-        pauses = list_pauses(session, view)
+        pauses = [pause_row(pause) for pause in list_pauses(session, view)]
     columns = ("scope", "name", "since", "by", "reason", "known_to", "everywhere")
     rows = [tuple(_in_words(row[name]) for name in columns) for row in pauses]
     nothing = "no step, command type or service is paused"

@@ -8,16 +8,20 @@ from ensemble.lazy import import_on_first_use
 if TYPE_CHECKING:
     from ensemble.kafka.registry.client import Patience
     from ensemble.kafka.registry.registration import (
+        PlannedRegistration,
         Registration,
         check_registered,
+        plan_registrations,
         register_schemas,
         registry_of_the_environment,
     )
 
 __all__ = [
     "Patience",
+    "PlannedRegistration",
     "Registration",
     "check_registered",
+    "plan_registrations",
     "register_schemas",
     "registry_of_the_environment",
     "schema_sources",
@@ -29,8 +33,10 @@ if not TYPE_CHECKING:  # a type checker knows each name by its import above, and
         __name__,
         {
             "Patience": "ensemble.kafka.registry.client",
+            "PlannedRegistration": "ensemble.kafka.registry.registration",
             "Registration": "ensemble.kafka.registry.registration",
             "check_registered": "ensemble.kafka.registry.registration",
+            "plan_registrations": "ensemble.kafka.registry.registration",
             "register_schemas": "ensemble.kafka.registry.registration",
             "registry_of_the_environment": "ensemble.kafka.registry.registration",
         },

@@ -33,6 +33,18 @@ class Registration(NamedTuple):
     is_new: bool
 
 
+class PlannedRegistration(NamedTuple):
+    """One version of one subject, and its id in the registry; without one it would be registered."""
+
+    subject: str
+    version: int
+    id: int | None
+
+    @property
+    def is_new(self) -> bool:
+        return self.id is None
+
+
 def registry_of_the_environment(patience: Patience) -> Registry:
     """Return the registry that SCHEMA_REGISTRY_URL names. Raises ConfigurationError if it is not set."""
     settings = load(RegistrySettings)
@@ -53,6 +65,21 @@ def register_schemas(registry: Registry, subjects: Iterable[Subject]) -> list[Re
     if refused:
         raise Unavailable("the registry refused:\n" + "\n".join(f"  {reason}" for reason in sorted(refused)))
     return [registration for registrations in results for registration in registrations]
+
+
+def plan_registrations(registry: Registry, subjects: Iterable[Subject]) -> list[PlannedRegistration]:
+    """Return every released version with its id in the registry. Raises ConfigurationError as `register_schemas`."""
+    subjects = list(subjects)
+    _check_released(subjects)
+    return [*chain.from_iterable(map_at_once(lambda subject: _plan_subject(registry, subject), subjects, _AT_ONCE))]
+
+
+def _plan_subject(registry: Registry, subject: Subject) -> list[PlannedRegistration]:
+    name = _name(subject)
+    return [
+        PlannedRegistration(name, version.version, registry.id_of(name, version.schema))
+        for version in _versions(subject)
+    ]
 
 
 def check_registered(registry: Registry, subjects: Iterable[Subject]) -> list[str]:
