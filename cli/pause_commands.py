@@ -59,7 +59,8 @@ def resume(access: ClusterClient, scope: Scope, name: str, options: ResumeOption
         if options.no_wait:
             return _submit(OrderActions(session, view), WorkPauses(session), plan, options)
         run = pauses.end(plan, options.intent, options.rollout, options.timeout_s)
-        subject = Subject(f"end the pause of {plan.pause.what}", cluster_name(access), len(plan.items))
+        total = len(plan.pause.items) + len(plan.items)
+        subject = Subject(f"end the pause of {plan.pause.what}", cluster_name(access), total)
         events = list(tell(follow(run, subject, options.intent), options.rollout, set(plan.pause.names)))
         remainder = [item.name for item in pauses.held_by(plan.pause).items]
     return _account(plan, events, remainder, options)

@@ -20,6 +20,8 @@ Cell = str | int | float | None
 _GAP: Final = 3
 _NARROW_GAP: Final = 2
 _NARROWEST: Final = 4
+_LEAST: Final = 10
+"""A column that is no wider does not give way to the column of names."""
 _TEXT: Final = 40
 """So much of a long text has to be seen; for more of it no other column gives way."""
 _TEN_SECONDS_MS: Final = 10_000
@@ -142,12 +144,19 @@ def fitting(sheet: Sheet, width: int) -> list[str]:
 
 
 def widths(sheet: Sheet, names: Sequence[str], width: int) -> dict[str, int]:
-    """Return the width of each column; if they do not fit, the widest shrinks first."""
+    """Return the width of each column; if they do not fit, the widest shrinks first.
+
+    The column of names stays whole if it takes less than half of the width, for other commands take what it shows.
+    """
     by_name = {name: _width(sheet, name) for name in names}
     room = width - gap(sheet, names, width) * (len(names) - 1)
+    kept = sheet.name or next(iter(names), "")
+    if by_name.get(kept, 0) > width // 2:
+        kept = ""
     while (excess := sum(by_name.values()) - room) > 0:
-        largest, second, *_ = [*sorted(by_name.values(), reverse=True), 0]
-        widest = next(name for name in by_name if by_name[name] == largest)
+        others = {name: size for name, size in by_name.items() if name != kept and size > _LEAST} or by_name
+        largest, second, *_ = [*sorted(others.values(), reverse=True), 0]
+        widest = next(name for name in others if others[name] == largest)
         by_name[widest] -= min(excess, max(1, largest - second))
         if largest <= _NARROWEST:
             break

@@ -189,3 +189,9 @@ def test_the_demo_says_whether_an_order_ended_as_it_has_to(
     paid = next(scenario for scenario in SCENARIOS if scenario.name == "paid")
     PlainOutput().verdict(ScenarioRun(paid, "o-1", end))
     assert capsys.readouterr().out == line
+
+
+def test_a_name_that_other_commands_take_is_not_cut() -> None:
+    sheet = Sheet(("run", "what", "reason"), [("0123456789abcdef", "end the pause of step payment", "x" * 60)])
+    assert widths(sheet, sheet.columns, 60)["run"] == 16
+    assert sum(widths(sheet, sheet.columns, 60).values()) == 60 - 2 * 3

@@ -112,4 +112,4 @@ def _show(permissions: Iterable[PermissionSummary], *, output: OutputFormat) -> 
     columns = ("principal", "operation", "resource", "name", "pattern", "status")
     table = [tuple(row.get(name) for name in columns) for row in rows]
     styles = {"status": {"ok": "green", "granted": "green", "missing": "yellow", "extra": "yellow"}}
-    show_sheet(Sheet(columns, table, styles), rows, output=output)
+    show_sheet(Sheet(columns, table, styles, ("pattern",)), rows, output=output)
