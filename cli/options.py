@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ensemble.command_line.options import Waiting
+
 if TYPE_CHECKING:
     from ensemble.operations import Rollout
 
@@ -24,6 +26,15 @@ WaveTimeout = Annotated[
         help="Seconds an order has to make progress, before it counts as failed.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class WaveWaiting(Waiting):
+    """How long each order has to make progress."""
+
+    timeout: WaveTimeout = 60.0
+
+
 FailureLimit = Annotated[
     float, typer.Option("--failure-limit", min=0, max=1, help="Stop if more than this fraction of a wave fails (0-1).")
 ]

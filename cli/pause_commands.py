@@ -53,9 +53,9 @@ def resume(access: ClusterClient, scope: Scope, name: str, options: ResumeOption
         plan = pauses.plan_end(scope, name)
         if options.dry_run:
             return _show_plan(plan, output=options.output)
-        held = f", and resume {quantity(len(plan.items), 'order')} that it holds" if plan.items else ""
+        more = f", and resume {quantity(len(plan.items), 'order')} that it holds" if plan.items else ""
         say(f"{plan.pause.what}: {reach(plan.pause)} will be told")
-        confirm(f"end the pause of {plan.pause.what}{held}", cluster_name(access), yes=options.yes)
+        confirm(f"end the pause of {plan.pause.what}{more}", cluster_name(access), yes=options.yes)
         if options.no_wait:
             return _submit(OrderActions(session, view), WorkPauses(session), plan, options)
         run = pauses.end(plan, options.intent, options.rollout, options.timeout_s)

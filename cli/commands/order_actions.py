@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.options import Waves, WaveTimeout
+from cli.options import Waves, WaveWaiting
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Action, NoWait, Output, Timeout
-from ensemble.command_line.output_format import TABLE
+from ensemble.command_line.options import Action, Timeout, Waiting
 
 if TYPE_CHECKING:
     from backoffice.order_actions import OrderAction
     from backoffice.order_filter import OrderFilter
     from cli.order_commands import CommandOptions, Target
-    from ensemble.command_line.output_format import OutputFormat
     from ensemble.operations import Rollout
 
 _UNEXPLAINED: Final = "cancelled by hand"
@@ -72,6 +70,13 @@ class Filters:
         return parse_conditions([*flags, *(self.where or ())])
 
 
+@dataclass(frozen=True)
+class OrderWaiting(Waiting):
+    """The orchestrator takes a command at once, if it runs."""
+
+    timeout: Timeout = 10.0
+
+
 def target_of(order_id: str | None, filters: Filters) -> Target:
     """Return the target. Raises Mistake unless it is either one order or conditions."""
     from cli.order_commands import Target
@@ -97,10 +102,8 @@ def add_to(group: typer.Typer) -> None:
 def pause(
     filters: Filters,
     action: Action,
+    waiting: OrderWaiting,
     order_id: OneOrder = None,
-    timeout: Timeout = 10.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Pause an order: no commands are sent until you resume it.
 
@@ -108,18 +111,16 @@ def pause(
     """
     from backoffice.order_actions import Pause
 
-    _carry_out(Pause(), target_of(order_id, filters), _options(action, timeout, output, no_wait=no_wait))
+    _carry_out(Pause(), target_of(order_id, filters), _options(action, waiting))
 
 
 def resume(
     filters: Filters,
     action: Action,
     waves: Waves,
+    waiting: WaveWaiting,
     order_id: OneOrder = None,
     past_pause: PastPause = False,
-    timeout: WaveTimeout = 60.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Resume paused orders, several in waves after a probe.
 
@@ -128,17 +129,15 @@ def resume(
     from backoffice.order_actions import Resume
 
     target = target_of(order_id, filters)
-    options = _options(action, timeout, output, no_wait=no_wait, rollout=waves.rollout(timeout))
+    options = _options(action, waiting, waves.rollout(waiting.timeout))
     _carry_out(Resume(past_pause=past_pause), target, options)
 
 
 def retry(
     filters: Filters,
     action: Action,
+    waiting: OrderWaiting,
     order_id: OneOrder = None,
-    timeout: Timeout = 10.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Send the current step, or a failed undo, again.
 
@@ -146,17 +145,15 @@ def retry(
     """
     from backoffice.order_actions import Retry
 
-    _carry_out(Retry(), target_of(order_id, filters), _options(action, timeout, output, no_wait=no_wait))
+    _carry_out(Retry(), target_of(order_id, filters), _options(action, waiting))
 
 
 def cancel(
     filters: Filters,
     action: Action,
+    waiting: OrderWaiting,
     order_id: OneOrder = None,
     watch: Watch = False,
-    timeout: Timeout = 10.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Cancel orders that have not ended.
 
@@ -171,37 +168,33 @@ def cancel(
     if action.reason is None and not action.dry_run:
         say(f"--reason is missing, so it is {_UNEXPLAINED!r}; the next release requires one")
         action = replace(action, reason=_UNEXPLAINED)
-    options, access = _options(action, timeout, output, no_wait=no_wait), connect()
+    options, access = _options(action, waiting), connect()
     code = act(access, Cancel(), target, options)
     if watch and not action.dry_run and target.order_id is not None:
         from cli.order_output import watch as follow
 
-        code = follow(access, target.order_id, max(timeout, 60.0), output=output)
+        code = follow(access, target.order_id, max(waiting.timeout, 60.0), output=waiting.output)
     raise typer.Exit(code)
 
 
 def compensate(
     filters: Filters,
     action: Action,
+    waiting: OrderWaiting,
     order_id: OneOrder = None,
-    timeout: Timeout = 10.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Roll an order back now, even past an irreversible step."""
     from backoffice.order_actions import Compensate
 
-    _carry_out(Compensate(), target_of(order_id, filters), _options(action, timeout, output, no_wait=no_wait))
+    _carry_out(Compensate(), target_of(order_id, filters), _options(action, waiting))
 
 
 def settle(
     filters: Filters,
     action: Action,
+    waiting: OrderWaiting,
     order_id: OneOrder = None,
     steps: Steps = None,
-    timeout: Timeout = 10.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Record that a debt was settled manually.
 
@@ -210,17 +203,21 @@ def settle(
     from backoffice.order_actions import Settle
 
     target = target_of(order_id, filters)
-    options = _options(action, timeout, output, no_wait=no_wait)
+    options = _options(action, waiting)
     _carry_out(Settle(steps=tuple(steps or ())), target, options)
 
 
-def _options(
-    action: Action, timeout_s: float, output: OutputFormat, *, no_wait: bool, rollout: Rollout | None = None
-) -> CommandOptions:
+def _options(action: Action, waiting: Waiting, rollout: Rollout | None = None) -> CommandOptions:
     from cli.order_commands import CommandOptions
 
     return CommandOptions(
-        action.intent(), action.yes, action.dry_run, timeout_s, rollout, no_wait=no_wait, output=output
+        action.intent(),
+        action.yes,
+        action.dry_run,
+        waiting.timeout,
+        rollout,
+        no_wait=waiting.no_wait,
+        output=waiting.output,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli.options import Waves, WaveTimeout
+from cli.options import Waves, WaveWaiting
 from ensemble.command_line.commands.pauses import (
     END_EXAMPLES,
     START_EXAMPLES,
@@ -14,8 +14,7 @@ from ensemble.command_line.commands.pauses import (
     start,
 )
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Action, NoWait, Output
-from ensemble.command_line.output_format import TABLE
+from ensemble.command_line.options import Action
 
 group = typer.Typer(help="Pause and resume steps, command types and services.")
 group.command("start", epilog=START_EXAMPLES)(start)
@@ -28,9 +27,7 @@ def end(
     name: Name,
     action: Action,
     waves: Waves,
-    timeout: WaveTimeout = 60.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
+    waiting: WaveWaiting,
 ) -> None:
     """End a pause. What it holds goes on, in waves after a probe.
 
@@ -45,7 +42,13 @@ def end(
 
     wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
     options = ResumeOptions(
-        action.intent(), timeout, action.yes, action.dry_run, no_wait, output, rollout=waves.rollout(timeout)
+        action.intent(),
+        waiting.timeout,
+        action.yes,
+        action.dry_run,
+        waiting.no_wait,
+        waiting.output,
+        rollout=waves.rollout(waiting.timeout),
     )
     raise typer.Exit(carry_out(connect(), scope, name, options))
 

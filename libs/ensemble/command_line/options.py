@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from ensemble.command_line.output_format import OutputFormat
+from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.selection import complete
 from ensemble.extras import imports_of_extra
 
@@ -44,6 +44,15 @@ By = Annotated[
 ]
 Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason for the audit trail (required).")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation prompt.")]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long an action waits for what comes of it, and the form in which it tells that."""
+
+    timeout: Timeout = 30.0
+    no_wait: NoWait = False
+    output: Output = TABLE
 
 
 @dataclass(frozen=True)

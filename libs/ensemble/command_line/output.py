@@ -191,8 +191,8 @@ def _age(text: str, now: datetime) -> str:
     if age > _LONG_AGO:
         return text[:10]
     milliseconds = abs(round(age.total_seconds() * 1000))
-    words = duration(milliseconds) if milliseconds >= _TEN_SECONDS_MS else f"{milliseconds // 1000} s"
-    return f"in {words}" if age < timedelta(0) else words
+    text = duration(milliseconds) if milliseconds >= _TEN_SECONDS_MS else f"{milliseconds // 1000} s"
+    return f"in {text}" if age < timedelta(0) else text
 
 
 def _cells(sheet: Sheet, name: str) -> list[str]:

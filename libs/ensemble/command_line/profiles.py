@@ -26,8 +26,8 @@ _CLUSTER: Final = "KAFKA_BOOTSTRAP_SERVERS"
 
 def directory() -> Path:
     """Return where profiles are kept: ENSEMBLE_CONFIG_DIR, else `ensemble` in the user's folder for configuration."""
-    if chosen := os.environ.get("ENSEMBLE_CONFIG_DIR"):
-        return Path(chosen)
+    if directory := os.environ.get("ENSEMBLE_CONFIG_DIR"):
+        return Path(directory)
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "ensemble"
 
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ensemble.clock import rfc3339
 from ensemble.command_line.connection import is_connected
 from ensemble.command_line.errors import UnknownName
 from ensemble.command_line.streams import say
@@ -59,7 +59,7 @@ class Subject:
 
 def follow(run: EventStream, subject: Subject, intent: Intent) -> Iterator[RunEvent]:
     """Yield the events of a run; note how far it is, and stop it before its next wave once that is asked for."""
-    began = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    began = rfc3339(time.time_ns() // 1_000_000)
     if is_connected():  # the cluster is not one of this machine's user
         yield from run.events()
         return

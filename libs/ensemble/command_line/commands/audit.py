@@ -15,7 +15,9 @@ Actor = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Only wh
 Target = Annotated[
     str | None, typer.Option("--target", metavar="TEXT", help="Only about this: a key, a record, 'step payment'.")
 ]
-Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="Only since then: 2h, 1d, 2026-01-31.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only commands since: 2h, 1d, 2026-01-31.")
+]
 
 
 @group.callback()
@@ -39,6 +41,7 @@ def list_operations(
     """
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.rows import time_text
     from ensemble.command_line.times import moment_ms
     from ensemble.operations import AuditFilter, list_audit, now
 
@@ -47,7 +50,7 @@ def list_operations(
     entries = list_audit(open_session(use_file=not no_cache), which, limit)
     columns = ("at", "by", "service", "operation", "target", "reason", "answered", "outcome")
     rows = [
-        (e.at.isoformat(timespec="seconds").replace("+00:00", "Z") if e.at else None, e.requested_by, e.service,
+        (time_text(e.at), e.requested_by, e.service,
          e.operation, e.target, e.reason, f"{e.answered}/{e.partitions}", ", ".join(e.outcomes))
         for e in entries
     ]  # fmt: skip

@@ -57,12 +57,12 @@ def use(profile: Name = None, none: NoProfile = False, output: Output = TABLE) -
 
     if (profile is None) != none:
         raise Mistake("PROFILE: give a profile, or --none")
-    chosen = find_profile(profile, "PROFILE") if profile else None
-    if chosen is not None:
-        chosen.require_cluster()
-    choose(chosen)
+    settings = find_profile(profile, "PROFILE") if profile else None
+    if settings is not None:
+        settings.require_cluster()
+    choose(settings)
     show_document(
-        {"profile": chosen.name if chosen else None, "cluster": chosen.bootstrap_servers if chosen else None},
+        {"profile": settings and settings.name, "cluster": settings and settings.bootstrap_servers},
         output=output,
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Action, All, By, Limit, NoCache, NoWait, OfService, Output, Timeout
+from ensemble.command_line.options import Action, All, By, Limit, NoCache, OfService, Output, Waiting
 from ensemble.command_line.output_format import TABLE
 
 if TYPE_CHECKING:
@@ -193,6 +193,7 @@ def export(
 def redrive(
     filters: Filters,
     action: Action,
+    waiting: Waiting,
     places: Places = None,
     limit: AtMost = None,
     rate: Rate = None,
@@ -200,9 +201,6 @@ def redrive(
     edit: Edit = None,
     editor: Editor = False,
     force: Force = False,
-    timeout: Timeout = 30.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Redeliver dead letters, in order, to the service that failed. Exits 1 if one does not succeed.
 
@@ -213,14 +211,14 @@ def redrive(
     from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, redrive_these, rehearse
     from ensemble.operations.redrives import REDRIVES
 
-    if no_wait and stop_on_error:
+    if waiting.no_wait and stop_on_error:
         raise Mistake("--no-wait: whether one fails is not known then; leave out --stop-on-error, or wait")
     target = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force, in_editor=editor)
     if action.dry_run:
-        raise typer.Exit(rehearse(open_session(), target, output=output))
-    changes = {"rate": rate, "stop_on_failure": stop_on_error, "timeout_s": timeout}
+        raise typer.Exit(rehearse(open_session(), target, output=waiting.output))
+    changes = {"rate": rate, "stop_on_failure": stop_on_error, "timeout_s": waiting.timeout}
     rollout = REDRIVES.model_copy(update=changes)
-    options = RedriveOptions(action.intent(), rollout, yes=action.yes, no_wait=no_wait, output=output)
+    options = RedriveOptions(action.intent(), rollout, yes=action.yes, no_wait=waiting.no_wait, output=waiting.output)
     raise typer.Exit(redrive_these(open_session(), target, options))
 
 
@@ -229,11 +227,9 @@ def redrive(
 def discard(
     filters: Filters,
     action: Action,
+    waiting: Waiting,
     places: Places = None,
     limit: AtMost = None,
-    timeout: Timeout = 30.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Discard dead letters; messages waiting behind them continue. Exits 1 if one is refused."""
     from ensemble.command_line.connection import open_session
@@ -241,6 +237,6 @@ def discard(
     from ensemble.operations.redrives import REDRIVES
 
     target = RedriveTarget(tuple(places or ()), filters.selection(), limit)
-    rollout = REDRIVES.model_copy(update={"timeout_s": timeout})
-    options = RedriveOptions(action.intent(), rollout, yes=action.yes, no_wait=no_wait, output=output)
+    rollout = REDRIVES.model_copy(update={"timeout_s": waiting.timeout})
+    options = RedriveOptions(action.intent(), rollout, yes=action.yes, no_wait=waiting.no_wait, output=waiting.output)
     raise typer.Exit(discard_these(open_session(), target, options, dry_run=action.dry_run))

@@ -9,7 +9,7 @@ import typer
 
 from ensemble.clock import epoch_ms, rfc3339
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Action, NoCache, NoWait, OfService, Output, Timeout
+from ensemble.command_line.options import Action, NoCache, OfService, Output, Waiting
 from ensemble.command_line.output_format import TABLE, OutputFormat
 
 if TYPE_CHECKING:
@@ -121,16 +121,14 @@ def _record(record: BlockedRecord) -> dict[str, Any]:
 def redrive(
     key: Key,
     action: Action,
+    waiting: Waiting,
     service: OfService = None,
-    timeout: Timeout = 30.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Try the first message of a key again now.
 
     A dead letter is redriven. Exits 1 if it fails again.
     """
-    _carry_out(lambda keys: keys.plan_retry(key, service), action, (timeout, no_wait), output=output)
+    _carry_out(lambda keys: keys.plan_retry(key, service), action, waiting)
 
 
 @group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")
@@ -138,29 +136,24 @@ def redrive(
 def discard(
     key: Key,
     action: Action,
+    waiting: Waiting,
     service: OfService = None,
-    timeout: Timeout = 30.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
 ) -> None:
     """Discard the first message of a key; those behind it go on."""
-    _carry_out(lambda keys: keys.plan_discard(key, service), action, (timeout, no_wait), output=output)
+    _carry_out(lambda keys: keys.plan_discard(key, service), action, waiting)
 
 
-def _carry_out(
-    plan_with: Callable[[ParkedKeys], RedrivePlan], action: Action, waiting: tuple[float, bool], *, output: OutputFormat
-) -> None:
-    """Show or run a plan; `waiting` are the seconds to wait, and whether not to wait at all."""
+def _carry_out(plan_with: Callable[[ParkedKeys], RedrivePlan], action: Action, waiting: Waiting) -> None:
+    """Show or run a plan."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import RedriveOptions, carry_out, show_plan
     from ensemble.operations import ParkedKeys
     from ensemble.operations.redrives import REDRIVES
 
-    timeout, no_wait = waiting
-    rollout = REDRIVES.model_copy(update={"timeout_s": timeout})
-    options = RedriveOptions(action.intent(), rollout, no_wait=no_wait, output=output)
+    rollout = REDRIVES.model_copy(update={"timeout_s": waiting.timeout})
+    options = RedriveOptions(action.intent(), rollout, no_wait=waiting.no_wait, output=waiting.output)
     keys = ParkedKeys(open_session())
     plan = plan_with(keys)
     if action.dry_run:
-        raise typer.Exit(show_plan(plan, output=output))
+        raise typer.Exit(show_plan(plan, output=waiting.output))
     raise typer.Exit(carry_out(keys.run(plan, options.intent, options.rollout), plan, options))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Action, NoCache, NoWait, Output, Timeout
+from ensemble.command_line.options import Action, NoCache, Output, Timeout, Waiting
 from ensemble.command_line.output_format import TABLE
 from ensemble.command_line.selection import complete
 
@@ -43,15 +44,20 @@ START_EXAMPLES = (
 END_EXAMPLES = "Example: `ensemble pauses end step payment --reason 'works again'`."
 
 
+@dataclass(frozen=True)
+class PauseWaiting(Waiting):
+    """Partitions acknowledge a pause within a rebalance, if their services run."""
+
+    timeout: Timeout = 15.0
+
+
 @group.command("start", epilog=START_EXAMPLES)
 @expand_flags
 def start(
     scope: ScopeName,
     name: Name,
     action: Action,
-    timeout: Timeout = 15.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
+    waiting: PauseWaiting,
 ) -> None:
     """Pause a step, a command type or a service.
 
@@ -64,7 +70,9 @@ def start(
     from ensemble.operations import WorkPauses, wide_pause
 
     wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
-    options = PauseOptions(action.intent(), timeout, action.yes, action.dry_run, no_wait, output)
+    options = PauseOptions(
+        action.intent(), waiting.timeout, action.yes, action.dry_run, waiting.no_wait, waiting.output
+    )
     session = open_session()
     raise typer.Exit(start_pause(session, WorkPauses(session).plan_start(scope, name), options))
 
@@ -73,9 +81,7 @@ def end(
     scope: ScopeName,
     name: Name,
     action: Action,
-    timeout: Timeout = 15.0,
-    no_wait: NoWait = False,
-    output: Output = TABLE,
+    waiting: PauseWaiting,
 ) -> None:
     """End a pause. Exits 1 if a partition does not acknowledge it."""
     from ensemble.command_line.connection import open_session
@@ -84,7 +90,9 @@ def end(
     from ensemble.operations import WorkPauses, wide_pause
 
     wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
-    options = PauseOptions(action.intent(), timeout, action.yes, action.dry_run, no_wait, output)
+    options = PauseOptions(
+        action.intent(), waiting.timeout, action.yes, action.dry_run, waiting.no_wait, waiting.output
+    )
     session = open_session()
     raise typer.Exit(end_pause(session, WorkPauses(session).plan_end(scope, name), options))
 
