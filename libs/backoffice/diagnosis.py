@@ -25,17 +25,7 @@ from ensemble.quantities import quantity
 
 Condition = Literal["ended", "moving", "waiting", "stuck"]
 Verb = Literal[
-    "resume",
-    "retry",
-    "cancel",
-    "settle",
-    "redrive",
-    "discard",
-    "retry_parked",
-    "end_pause",
-    "look",
-    "look_at_outage",
-    "start",
+    "resume", "retry", "cancel", "settle", "redrive", "discard", "retry_parked", "end_pause", "look", "start"
 ]
 
 _GIVEN_UP: Final = "dead_lettered"
@@ -179,8 +169,8 @@ def _dead_lettered(evidence: Evidence) -> Diagnosis | None:
 
 
 def _given_up(key: ParkedKeySummary) -> str:
-    verb = "waits" if key.depth == 2 else "wait"  # noqa: PLR2004  itself, and one more
-    behind = f" {quantity(key.depth - 1, 'record')} of {key.key} {verb} behind it." if key.depth > 1 else ""
+    wait = "waits" if key.depth == 2 else "wait"  # noqa: PLR2004  the head itself, and one more
+    behind = f" {quantity(key.depth - 1, 'record')} of {key.key} {wait} behind it." if key.depth > 1 else ""
     attempts = f" after {quantity(key.attempts, 'attempt')}" if key.attempts else ""
     return f"{key.service} gave up its {key.head or 'record'}{attempts}: {key.error}: {key.message}.{behind}"
 
@@ -199,8 +189,7 @@ def _held(evidence: Evidence) -> Diagnosis | None:
         if key.status == "paused":
             return _held_by_policy(key) if key.blocked_on == _POLICY else _held_by_pause(key)
         if key.status == "outage":
-            look = Action("look_at_outage", "Look at the outage", key.service, "incidents list")
-            return Diagnosis("stuck", _outage(key, evidence), (look, _retry_parked(key)))
+            return Diagnosis("stuck", _outage(key, evidence), (_retry_parked(key),))
     return None
 
 

@@ -22,7 +22,7 @@ _NARROW_GAP: Final = 2
 _NARROWEST: Final = 4
 _LEAST: Final = 10
 """A column that is no wider does not give way to the column of names."""
-_TEXT: Final = 40
+_TEXT: Final = 30
 """So much of a long text has to be seen; for more of it no other column gives way."""
 _TEN_SECONDS_MS: Final = 10_000
 _LONG_AGO: Final = timedelta(days=60)
@@ -242,5 +242,6 @@ def _label(document: Mapping[str, Any]) -> Callable[[str], str]:
 
 def _lines(label: str, value: Any) -> list[str]:
     """Return text of several lines indented under its name."""
-    first, *further = str(value).rstrip("\n").split("\n")
+    text = json_text(value) if isinstance(value, list | dict) else str(value)
+    first, *further = text.rstrip("\n").split("\n")
     return [label + first, *(f"    {line}" for line in further)]

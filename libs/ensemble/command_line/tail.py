@@ -6,9 +6,10 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from ensemble.clock import clock
+from ensemble.clock import clock, rfc3339
 from ensemble.command_line.connection import entry_of
 from ensemble.command_line.errors import UnknownName
 from ensemble.command_line.output import json_text, show_json_line
@@ -147,8 +148,9 @@ def _show(entry: Entry, *, output: OutputFormat) -> None:
     elif is_terminal() and output is not OutputFormat.WIDE:
         _show_coloured(entry)
     else:
-        at = clock(entry.record.timestamp)
-        write("\t".join((at, entry.place, entry.sender, entry.type, entry.key, _says(entry))))
+        write(
+            "\t".join((rfc3339(entry.record.timestamp), entry.place, entry.sender, entry.type, entry.key, _says(entry)))
+        )
 
 
 def _show_coloured(entry: Entry) -> None:
@@ -157,7 +159,7 @@ def _show_coloured(entry: Entry) -> None:
     colour = colour_of(control_flow().control_of(entry.type, entry.sender), entry.kind)
     width = shutil.get_terminal_size().columns
     line = styled(
-        (f"{clock(entry.record.timestamp)} ", "bright_black"),
+        (f"{_time(entry.record.timestamp)} ", "bright_black"),
         (f"{entry.place:<24} " if width >= _WIDE else "", "bright_black"),
         (f"{entry.sender:>12} ", "bold"),
         (f"{entry.type:<20} ", f"bold {colour}"),
@@ -166,6 +168,12 @@ def _show_coloured(entry: Entry) -> None:
     )
     line.truncate(width - 1, overflow="ellipsis")
     console().print(line)
+
+
+def _time(at: int) -> str:
+    """Return the time of day, of another day than today with its date."""
+    today, text = datetime.now(UTC).date().isoformat(), rfc3339(at)
+    return clock(at) if text.startswith(today) else text
 
 
 def _says(entry: Entry) -> str:

@@ -12,6 +12,7 @@ from ensemble.operations.errors import Invalid, NotPossible
 from ensemble.operations.intent import Intent
 from ensemble.operations.service_topics import CONTROL, service_names
 from ensemble.operations.session import Session
+from ensemble.quantities import quantity
 from ensemble.system_messages import SetOffset
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Move:
         if self.before < self.start:
             return f"{self.start - self.before} offsets are gone already" + (f", {passed} are passed" if passed else "")
         if passed > 0:
-            return f"{passed} offsets are passed unread"
-        return f"{-passed} offsets are read again" if passed else "stays"
+            return f"{quantity(passed, 'offset')} passed unread"
+        return f"{quantity(-passed, 'offset')} read again" if passed else "stays"
 
     def row(self) -> dict[str, Any]:
         """Return the move for a person or a program."""

@@ -103,8 +103,8 @@ def test_a_plan_says_what_is_passed_and_what_is_read_again_and_changes_nothing(c
         for to in ("earliest", "latest")
     ]
     assert effects == [
-        [("kitchen.news", 0, "5 offsets are read again"), ("kitchen.orders", 7, "2 offsets are gone already")],
-        [("kitchen.news", 9, "4 offsets are passed unread"), ("kitchen.orders", 7, "2 offsets are gone already")],
+        [("kitchen.news", 0, "5 offsets read again"), ("kitchen.orders", 7, "2 offsets are gone already")],
+        [("kitchen.news", 9, "4 offsets passed unread"), ("kitchen.orders", 7, "2 offsets are gone already")],
     ]
     assert cluster.written == []
 

@@ -15,9 +15,7 @@ Actor = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Only wh
 Target = Annotated[
     str | None, typer.Option("--target", metavar="TEXT", help="Only about this: a key, a record, 'step payment'.")
 ]
-Since = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="Only commands since: 2h, 1d, 2026-01-31.")
-]
+Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Only commands since: 2h, 1d, 2026-01-31.")]
 
 
 @group.callback()
@@ -55,5 +53,5 @@ def list_operations(
         for e in entries
     ]  # fmt: skip
     document = [entry.model_dump(mode="json") for entry in entries]
-    nothing = "no operator's command matches; those to one saga, such as an order, stand with it"
+    nothing = "no operator's command matches; commands to one saga, such as an order, are shown with that saga"
     show(Sheet(columns, rows, spare=("answered", "outcome"), nothing=nothing), document, output=output)

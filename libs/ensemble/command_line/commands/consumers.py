@@ -112,4 +112,5 @@ def show_plan(rows: list[dict[str, Any]], columns: tuple[str, ...], *, output: O
     """Print what is planned."""
     from ensemble.command_line.output import Sheet, show
 
-    show(Sheet(columns, [tuple(row[name] for name in columns) for row in rows]), rows, output=output)
+    table = [tuple(row[name] for name in columns) for row in rows]
+    show(Sheet(columns, table, spare=("log_start", "log_end", "committed")), rows, output=output)

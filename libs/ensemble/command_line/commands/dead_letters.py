@@ -107,7 +107,7 @@ def list_dead_letters(
         place = letters[0]["place"]
         advise(("look at one", f"dead-letters show {place}"),
                ("deliver it again", f"dead-letters redrive {place} --reason '...'"),
-               ("do without it", f"dead-letters discard {place} --reason '...'"))  # fmt: skip
+               ("discard it", f"dead-letters discard {place} --reason '...'"))  # fmt: skip
 
 
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ensemble.clock import epoch_ms, rfc3339
+from ensemble.clock import duration, epoch_ms, rfc3339
 from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Action, NoCache, OfService, Output, Waiting
 from ensemble.command_line.output_format import TABLE, OutputFormat
@@ -65,18 +65,20 @@ def list_parked(
 def show(key: Key, service: OfService = None, output: Output = TABLE) -> None:
     """Show a parked key and its records, in the order of handling."""
     from ensemble.command_line.connection import open_session
-    from ensemble.command_line.output import show_document
+    from ensemble.command_line.output import json_text, show_document
     from ensemble.command_line.streams import write
     from ensemble.operations import describe_parked_key, find_parked_key
 
     session = open_session()
     details = describe_parked_key(session, find_parked_key(session, key, service))
-    records = {"records": [_record(each) for each in details.records]} if output.is_json else {}
-    show_document({**_row(details), **records}, output=output)
-    if output is OutputFormat.NAME or output.is_json:
+    if output.is_json:
+        show_document({**_row(details), "records": [_record(each) for each in details.records]}, output=output)
         return
-    for number, record in enumerate(details.records):
-        write(f"{number}\t{record.type}\t{record.position}\t{record.problem or dict(record.fields) or None}")
+    row = _row(details)
+    show_document({**row, "age_ms": None, "age": duration(row["age_ms"])}, output=output)
+    for number, record in enumerate(details.records if output is not OutputFormat.NAME else ()):
+        fields = record.problem or json_text(dict(record.fields)).rstrip()
+        write(f"{number}\t{record.type}\t{record.position}\t{fields}")
 
 
 def _row(key: ParkedKeySummary) -> dict[str, Any]:
