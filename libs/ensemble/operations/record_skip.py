@@ -49,7 +49,12 @@ class SkippedRecord:
 def plan_skip(session: Session, service: str, place: RecordPlace) -> SkippedRecord:
     """Return what would be passed. Raises Invalid unless that is exactly the record at `place`."""
     topic, partition, offset = place
-    plan = plan_offsets(session, Target(service, str(offset + 1), topic, partition))
+    try:
+        plan = plan_offsets(session, Target(service, str(offset + 1), topic, partition))
+    except Invalid as error:
+        if error.field == "to":  # which names the offset behind the record, and a request for a skip has not
+            raise Invalid(f"there is no record at {topic}/{partition}/{offset}", field="offset") from None
+        raise
     before = plan.moves[0].before
     if before is None or before > offset:
         stands = "has committed no offset" if before is None else f"has read on to {before}"

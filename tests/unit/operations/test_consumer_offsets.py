@@ -117,6 +117,12 @@ def test_a_record_without_a_key_can_be_skipped(cluster: Any) -> None:
     assert ("ensemble.parking-key", b"") in letter[3]
 
 
+def test_a_record_that_there_is_not_is_said_by_its_own_position(cluster: Any) -> None:
+    with pytest.raises(Invalid, match=r"^there is no record at kitchen\.news/0/99$") as caught:
+        plan_skip(session_on(cluster), "kitchen", (*NEWS, 99))
+    assert caught.value.field == "offset"
+
+
 def test_an_input_is_taken_as_it_is_now_and_the_other_topics_are_still_recognised(cluster: Any) -> None:
     set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("earliest", "kitchen.news")), INTENT)
     assert cluster.committed[NEWS] == CommittedOffset(0, "")
