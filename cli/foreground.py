@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import runpy
+import socket
 import sys
+from typing import Final
+from urllib.parse import urlsplit
 
+from cli.running_stack import endpoints_of_up
 from ensemble.command_line.errors import UnknownName
 from ensemble.command_line.foreground import run_services
+from ensemble.free_ports import HOST
 from launcher import SANDBOX, SERVICES
+
+_ASK_S: Final = 1.0
 
 
 def run_service(service: str, instance: str | None, port: int | None) -> int:
@@ -17,7 +24,26 @@ def run_service(service: str, instance: str | None, port: int | None) -> int:
         return _run_sandbox(port)
     if service not in SERVICES:
         raise UnknownName(f"SERVICE: there is no {service!r}; there are {', '.join((*SERVICES, SANDBOX))}")
-    return run_services([service], instance, port)
+    is_alone = port is None and instance is None
+    return run_services([service], instance, port_in_up(service) if is_alone else port)
+
+
+def port_in_up(service: str) -> int | None:
+    """Return the port where `status` looks for this service of an `up` that runs here, unless something listens there.
+
+    So a service of `up` that has died is found again when it is run by hand.
+    """
+    url = next(iter(endpoints_of_up().get(service, ())), "")
+    port = urlsplit(url).port
+    return None if port is None or _listens(port) else port
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), _ASK_S):
+            return True
+    except OSError:
+        return False
 
 
 def _run_sandbox(port: int | None) -> int:

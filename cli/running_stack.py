@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 def endpoints() -> Endpoints:
     """Return where processes answer /readyz: as the environment says, else those of `up` if it runs here."""
     configured = configured_endpoints()
-    return configured if configured.urls else replace(configured, urls=_of_up())
+    return configured if configured.urls else replace(configured, urls=endpoints_of_up())
 
 
-def _of_up() -> dict[str, tuple[str, ...]]:
+def endpoints_of_up() -> dict[str, tuple[str, ...]]:
+    """Return the addresses of the services of an `up` that runs here, nothing without one."""
     home = default_directory().parent
     if not up_runs(home):
         return {}

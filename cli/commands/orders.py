@@ -114,7 +114,7 @@ def _advice(order_id: str, *, owed: bool, paused: bool) -> list[tuple[str, str]]
     if owed:
         advice += [
             ("ask the service again", f"dead-letters redrive --key {order_id} --reason '...'"),
-            ("settled by hand", f"orders settle {order_id} --step STEP --reason '...'"),
+            ("settled by hand", f"orders settle {order_id} --reason '...'"),
         ]
     if paused:
         advice.append(("let it go on", f"orders resume {order_id} --reason '...'"))

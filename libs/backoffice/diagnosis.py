@@ -147,7 +147,13 @@ def _paused(evidence: Evidence) -> Diagnosis | None:
     resume = Action("resume", "Resume this order", order, f"orders resume {order}")
     if by == "policy":
         cancel = Action("cancel", "Cancel the order", order, f"orders cancel {order}")
-        return Diagnosis("stuck", f"Its policy paused it {since}{reason}.", (resume, cancel))
+        letter = next((each for each in evidence.dead_letters if each.status == "parked"), None)
+        if letter is None:
+            return Diagnosis("stuck", f"Its policy paused it {since}{reason}.", (resume, cancel))
+        place = str(letter.position)
+        redrive = Action("redrive", "Redrive it first, edited or as it is", place, f"dead-letters redrive {place}")
+        behind = f"{letter.type} is a dead letter of {letter.service}: {letter.error}: {letter.message}"
+        return Diagnosis("stuck", f"Its policy paused it {since}{reason}. {behind}.", (redrive, resume, cancel))
     if scope not in {"step", "command", "service"}:
         who = name if scope == "operator" else by or "an operator"
         return Diagnosis("stuck", f"Operator {who} paused it {since}{reason}.", (resume,))

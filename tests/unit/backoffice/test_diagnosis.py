@@ -145,6 +145,13 @@ def test_a_record_that_waits_for_the_end_of_a_pause_says_which() -> None:
     ]  # fmt: skip
 
 
+def test_an_order_that_its_policy_paused_because_of_a_dead_letter_needs_a_redrive_first() -> None:
+    paused = {**WAITING, "paused_since": NOW, "paused_by": "policy", "paused_reason": "payment: no answer"}
+    diagnosis = ask(paused, dead_letters=[letter("parked")])
+    assert "is a dead letter of payment" in diagnosis.sentence
+    assert [action.verb for action in diagnosis.actions] == ["redrive", "resume", "cancel"]
+
+
 def test_a_record_that_its_policy_paused_is_tried_again() -> None:
     diagnosis = ask(WAITING, parked=[parked("paused", blocked_on="policy")])
     assert diagnosis.sentence == (

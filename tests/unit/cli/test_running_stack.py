@@ -5,15 +5,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from cli.foreground import port_in_up
 from cli.running_stack import endpoints
 from cli.up import _noted
 from cli.verification import lock_of_up, note_of_up
+from ensemble.free_ports import free_ports
 from launcher import CONTROL_ROOM, SANDBOX
 
 URL = "http://127.0.0.1:4711"
@@ -37,3 +40,14 @@ def test_the_services_of_an_up_that_runs_are_asked_without_the_sandbox_and_the_c
     with lock_of_up(home).open("a+") as lock, _noted(stack, home):
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert endpoints().urls == {"order": (URL,)}
+
+
+def test_a_service_that_died_under_up_is_run_again_where_status_looks_for_it(home: Path) -> None:
+    [port] = free_ports(1)
+    note_of_up(home).write_text(json.dumps({"health": {"order": f"http://127.0.0.1:{port}"}}))
+    with lock_of_up(home).open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert (port_in_up("order"), port_in_up("payment")) == (port, None)
+        with socket.create_server(("127.0.0.1", port)):
+            assert port_in_up("order") is None, "the one of `up` lives"
+    assert port_in_up("order") is None, "no `up` runs"

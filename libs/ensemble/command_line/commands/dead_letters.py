@@ -92,7 +92,7 @@ def list_dead_letters(
     from ensemble.command_line.rows import dead_letter_row
     from ensemble.command_line.streams import advise
     from ensemble.command_line.view import failures_view
-    from ensemble.operations import list_dead_letters
+    from ensemble.operations import OPEN, list_dead_letters
 
     selection, session = filters.selection(open_only=not everything), open_session()
     with failures_view(session, use_file=not no_cache) as view:
@@ -103,10 +103,10 @@ def list_dead_letters(
     columns = ["waiting" if name == "behind" else name for name in fields]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
     show(Sheet(columns, rows, {"status": _STATUS}, _SPARE, nothing), letters, output=output)
-    if letters:
-        place = letters[0]["place"]
+    if place := next((row["place"] for row in letters if row["status"] in OPEN), None):
         advise(("look at one", f"dead-letters show {place}"),
                ("deliver it again", f"dead-letters redrive {place} --reason '...'"),
+               ("with other fields", f"dead-letters redrive {place} --editor --reason '...'"),
                ("discard it", f"dead-letters discard {place} --reason '...'"))  # fmt: skip
 
 
