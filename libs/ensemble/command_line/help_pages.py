@@ -22,6 +22,13 @@ class HelpPage:
     epilog: str | None
     params: list[Any]
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Give each option a word for its value, which Typer spells as Python's type otherwise."""
+        super().__init__(*arguments, **options)
+        for parameter in self.params:
+            if parameter.param_type_name == "option" and not parameter.is_flag:
+                parameter.metavar = _word_for(parameter)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words behind the command: `[OPTIONS] KEY`, of which those in brackets may be left out."""
         pieces: list[str] = super().collect_usage_pieces(ctx)  # type: ignore[misc]  # that of the command
@@ -66,10 +73,10 @@ def _row(parameter: Any) -> tuple[str, str]:
     if parameter.param_type_name == "argument":
         return parameter.metavar or parameter.name.upper(), parameter.help or ""
     flags = ", ".join(sorted(parameter.opts, key=len))
-    return (flags if parameter.is_flag else f"{flags} {word_for(parameter)}"), _explanation(parameter)
+    return (flags if parameter.is_flag else f"{flags} {parameter.metavar}"), _explanation(parameter)
 
 
-def word_for(parameter: Any) -> str:
+def _word_for(parameter: Any) -> str:
     """Return the word that stands for the value of a parameter: its own, or its choices, or what kind it is of."""
     kind = parameter.type_descriptor
     if parameter.metavar:
