@@ -118,7 +118,7 @@ def _tell_live(access: ClusterClient, order_id: str, lines: Iterable[Line], *, o
 
 def _sentence(awaited: str) -> str:
     """Return what an order waits for as a sentence without its subject."""
-    return f"is {awaited}" if awaited.startswith("paused ") else f"waits for {awaited}"
+    return f"was {awaited}" if awaited.startswith("paused ") else f"waits for {awaited}"
 
 
 def _head(history: OrderHistory) -> list[str]:

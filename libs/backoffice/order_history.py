@@ -60,7 +60,7 @@ def waits_for(state: Mapping[str, Any], at: int) -> str:
     """Return the expected event, its sender and deadline, or how long ago the order was paused; empty if none."""
     expected = expected_events(state.get("expected") or ())
     if state.get("paused_since") is not None:
-        return "; ".join(filter(None, (_pause(state, at), expected and f"then for {expected}")))
+        return "; ".join(filter(None, (_pause(state, at), expected and f"then it waits for {expected}")))
     return _by(expected, state.get("due_at"), at)
 
 

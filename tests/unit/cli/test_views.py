@@ -91,7 +91,7 @@ PAUSED = {"paused_reason": "audit", "paused_since": 1_000, "paused_by": "operato
     [
         (
             {**PAUSED, "expected": ["PaymentConfirmed"], "remaining_ms": 12_000},
-            f"{SINCE}; its deadline resumes with 12 s left; then for PaymentConfirmed from payment",
+            f"{SINCE}; its deadline resumes with 12 s left; then it waits for PaymentConfirmed from payment",
         ),
         (
             {**PAUSED, "expected": [], "remaining_ms": None},
