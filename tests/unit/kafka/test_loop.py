@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from confluent_kafka import KafkaError
@@ -15,6 +15,7 @@ from ensemble.errors import FatalError, LostState
 from ensemble.interceptors import InterceptedCommit, Interceptor, NotCommitted
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.worker.loop import Loop
+from ensemble.kafka.worker.pace import Pace
 from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.observability.metrics import LoopMetrics
@@ -24,6 +25,7 @@ from tests.support.call_counts import count_of
 from tests.support.memory_broker import MemoryBroker
 from tests.support.scripted_service.controlled_service import Controls, controlled_service, later, limits, quick, slow
 from tests.support.scripted_service.messages import Told
+from tests.support.steady_clock import SteadyClock
 
 ABORTED = {"txn_requires_abort": True}
 TURN_CALLS = 129
@@ -33,8 +35,8 @@ TURN_CALLS = 129
 class Shop:
     """A service in a loop over a broker in memory; each `run` is a process of its own."""
 
-    def __init__(self, *interceptors: Interceptor) -> None:
-        self.world, self.clock = Controls(), ManualClock()
+    def __init__(self, *interceptors: Interceptor, pace: Pace | None = None) -> None:
+        self.world, self.clock, self.pace = Controls(), ManualClock(), pace
         self.plan = compile_service(controlled_service(self.world), self.clock, limits(), interceptors=interceptors)
         self.broker = MemoryBroker(self.plan.inputs)
         self.sent = 0
@@ -66,7 +68,7 @@ class Shop:
             make_producer=broker.make_producer,
         )
         settings = RuntimeSettings(poll_s=0.01, commit_timeout_s=1, call_wait_s=0.01)
-        return Loop(plan=self.plan, settings=settings, clients=clients, metrics=LoopMetrics("shop"))
+        return Loop(plan=self.plan, settings=settings, clients=clients, metrics=LoopMetrics("shop"), pace=self.pace)
 
     @property
     def told(self) -> list[str]:
@@ -127,6 +129,58 @@ def test_a_turn_in_which_nothing_comes_costs_little(shop: Shop) -> None:
 
     # then
     assert min(costs) <= 1.03 * TURN_CALLS, "once a second a turn takes samples, and costs more"
+
+
+def test_under_load_a_thousand_messages_take_half_as_many_transactions() -> None:
+    """One every 2 ms, where a transaction takes 8: a service that begins the next one at once pays for each few."""
+    at_once, paced = Load(every_ms=2, may_wait=False).run(), Load(every_ms=2).run()
+    assert 200 <= at_once.transactions <= 300
+    assert paced.transactions <= 0.6 * at_once.transactions
+
+
+def test_under_little_load_nothing_waits_for_other_messages() -> None:
+    load = Load(every_ms=20).run()
+    assert load.waits == 0
+    assert load.transactions >= 1_000
+
+
+class Load:
+    """A thousand messages that come at a steady rate, on a clock that polls, transactions and waits move."""
+
+    def __init__(self, every_ms: int, *, may_wait: bool = True) -> None:
+        self.every_ms, self.may_wait = every_ms, may_wait
+        self.clock, self.waits = SteadyClock(0.0), 0
+        self.shop = Shop(SlowCommits(self.clock, 0.008), pace=Pace(self.clock, self._wait))
+
+    def run(self) -> Self:
+        self.shop.run(self._poll)
+        assert len(self.shop.told) == 1_000
+        return self
+
+    @property
+    def transactions(self) -> int:
+        return len(self.shop.broker.committed_batches)
+
+    def _poll(self) -> None:
+        self.clock.now += 0.001 * min(4, self.every_ms / 2)
+        while self.shop.sent < min(1_000, 1_000 * self.clock.now / self.every_ms):
+            self.shop.send(quick(f"key-{self.shop.sent % 50}", f"text-{self.shop.sent}"))
+
+    def _wait(self, seconds: float) -> None:
+        self.waits += 1
+        self.clock.now += seconds if self.may_wait else 0.0
+
+
+class SlowCommits(Interceptor):
+    """Commits that take their time."""
+
+    def __init__(self, clock: SteadyClock, seconds: float) -> None:
+        self._clock, self._seconds = clock, seconds
+
+    @contextmanager
+    def intercept_commit(self, commit: InterceptedCommit) -> Iterator[None]:
+        yield
+        self._clock.now += self._seconds
 
 
 def test_the_next_process_goes_on_with_the_state_and_the_offsets(shop: Shop) -> None:

@@ -38,6 +38,7 @@ from ensemble.kafka.worker.gauges import Gauges
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.heartbeat import Heartbeat
 from ensemble.kafka.worker.last_write import describe_last_write
+from ensemble.kafka.worker.pace import Pace
 from ensemble.kafka.worker.progress import TIMERS, BatchProgress, Culprit, FailedBatch
 from ensemble.kafka.worker.restore import Restoration
 from ensemble.kafka.worker.state_disk import StateDisk
@@ -67,7 +68,13 @@ class Loop:
     """Runs a plan until told to stop. `heartbeat` says what it does, for the watchdog, /livez and a stop."""
 
     def __init__(
-        self, *, plan: CompiledService, settings: RuntimeSettings, clients: Clients, metrics: LoopMetrics
+        self,
+        *,
+        plan: CompiledService,
+        settings: RuntimeSettings,
+        clients: Clients,
+        metrics: LoopMetrics,
+        pace: Pace | None = None,
     ) -> None:
         """Open the consumer and read nothing yet; `run` opens the producer and joins the group."""
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
@@ -119,6 +126,7 @@ class Loop:
             explain=explain,
             make_consumer=clients.make_consumer,
         )
+        self._pace = pace or Pace()
         self._wakeups = Wakeups(plan.clock, self._assignment, self._gate, settings.poll_s)
         self._gauges = Gauges(metrics, plan, self._assignment, clients.admin)
         metrics.watch_partitions(lambda: len(self._assignment.running))
@@ -207,8 +215,8 @@ class Loop:
 
     def _turn(self) -> None:
         self.heartbeat.beat()
-        wait_s = 0.0 if self._restoration is not None else self._wakeups.wait_s()
-        records = self._poll(wait_s)
+        self._pace.wait(self._longest_wait_s)
+        records = self._poll(self._longest_wait_s())
         if records:
             self._reached("after-poll")
         self._assignment.open_hidden(self._poller.consumer)
@@ -220,6 +228,7 @@ class Loop:
         started_at = time.perf_counter()
         has_batch = bool(records) or self._wakeups.has_something
         if has_batch:
+            self._pace.begin(len(records), self._progress.poll_limit)
             self._batch(records)
         self._gate.pass_markers(self._assignment.running)
         self._end_batch(started_at, has_batch=has_batch)
@@ -227,6 +236,10 @@ class Loop:
         if self._gauges.are_due:
             skew_ms = max(self._skew.current_ms, abs(self._broker_clock.skew_ms))
             self._gauges.sample(len(self._poller.stopped), self._stuck_s(), skew_ms / 1000)
+
+    def _longest_wait_s(self) -> float:
+        """Return how long the loop may wait for records: not at all while it restores."""
+        return 0.0 if self._restoration is not None else self._wakeups.wait_s()
 
     def _poll(self, wait_s: float) -> Sequence[Message]:
         """Return the records of the next batch, and have the consumer read the others again."""
@@ -310,6 +323,7 @@ class Loop:
             return
         self._skipped_since = None
         if commit_batch(self._plan, moved, started, partial(self._commit, moved, self._culprit)):
+            self._pace.commit()
             self.metrics.record_batch(moved, time.perf_counter() - started)
             self._fold(moved)
             self._reached("after-fold")
