@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.cluster import Cluster
-from benchmarks.meter import HopRun
+from benchmarks.meter import HopRun, endless_run
 from benchmarks.program import program
 from benchmarks.workload import PARTITIONS, input_headers, input_topic, output_topic, placed_orders, service
 from ensemble.kafka.client import assigned_reader
@@ -82,8 +82,7 @@ def _latency(cluster: Cluster, name: str, seconds: float) -> dict[str, float]:
     unique = run_name()
     topic = f"bench-lat-{unique}"
     cluster.make([input_topic(topic)])
-    run = HopRun(cluster.bootstrap, topic, unique, 10**9, 10**9, 0, seconds + 60)
-    with _hop(cluster, name, run):
+    with _hop(cluster, name, endless_run(cluster.bootstrap, topic, unique, seconds + 60)):
         took = _Probe(cluster, topic, output_topic(unique).name).measure(seconds)
     cluster.drop([topic])
     return {"p50": at_share(took, 0.5), "p90": at_share(took, 0.9), "p99": at_share(took, 0.99), "messages": len(took)}

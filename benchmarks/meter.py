@@ -37,6 +37,11 @@ class HopRun:
         return json.dumps(asdict(self))
 
 
+def endless_run(bootstrap: str, topic_in: str, run: str, limit_s: float) -> HopRun:
+    """Return a run that nothing but `limit_s` ends, with commits whenever the poll is drained."""
+    return HopRun(bootstrap, topic_in, run, messages=10**9, warm=0, commit_ms=0, limit_s=limit_s)
+
+
 def run_of_arguments() -> HopRun:
     """Return the run that this process was started for."""
     return HopRun(**json.loads(sys.argv[1]))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.meter import LARGEST_BATCH, HopRun
+from benchmarks.meter import LARGEST_BATCH, HopRun, endless_run
 
 
 def _run(messages: int, warm: int) -> HopRun:
@@ -16,3 +16,8 @@ def test_a_load_that_one_batch_could_end_before_the_measurement_began_is_refused
 
 def test_a_load_that_leaves_a_batch_to_measure_is_taken() -> None:
     assert _run(messages=250 + LARGEST_BATCH, warm=250).warm == 250
+
+
+def test_a_run_that_time_alone_ends_is_taken() -> None:
+    """As the one whose latency is measured from outside."""
+    assert endless_run("nowhere:1", "orders", "payments", 60).limit_s == 60
