@@ -49,10 +49,8 @@ def _convert_several(nested: tuple[tuple[str, _Convert], ...]) -> ToPlain:
 
 
 def _converter(annotation: Any, full_names: Mapping[str, str]) -> _Convert | None:
-    annotation = unalias(annotation)
+    annotation = _bare(annotation)
     origin, args = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _converter(args[0], full_names)
     if origin in {Union, types.UnionType}:
         return _optional_converter(next(arg for arg in args if arg is not types.NoneType), full_names)
     if origin is tuple:
@@ -62,13 +60,23 @@ def _converter(annotation: Any, full_names: Mapping[str, str]) -> _Convert | Non
     return (plain_for(annotation, full_names) or vars) if _is_record(annotation) else None
 
 
+def _bare(annotation: Any) -> Any:
+    """Return the type behind aliases and annotations."""
+    annotation = unalias(annotation)
+    return _bare(get_args(annotation)[0]) if get_origin(annotation) is Annotated else annotation
+
+
 def _is_record(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _optional_converter(inner: Any, full_names: Mapping[str, str]) -> _Convert | None:
-    """Pair a record with its name: the writer would otherwise validate all of it to find its branch of the union."""
-    convert = _converter(inner, full_names)
+    """Pair a record with its name: the writer would otherwise validate all of it to find its branch of the union.
+
+    Make a list of a tuple: the writer would take one of two values for such a pair.
+    """
+    inner = _bare(inner)
+    convert = _converter(inner, full_names) or (list if get_origin(inner) is tuple else None)
     if convert is None:
         return None
     if not _is_record(inner):

@@ -1,0 +1,73 @@
+"""Types within types: whatever is nested in what, a message comes back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import Field, create_model
+
+from ensemble import Event, SchemaSet
+from ensemble.messages import Int32, NestedRecord, decoders_for, encoder_for
+
+
+class Part(NestedRecord):
+    size: Int32
+    names: tuple[str, ...] | None
+
+
+ARRAY: Any = tuple
+MAP: Any = Mapping
+Nesting = tuple[Any, st.SearchStrategy[Any]]
+"""A hint, and its values."""
+# Words that mean something to Avro's writers: a text is a text.
+TEXTS = st.sampled_from(["", "null", "array", "string", "-type", "a"])
+SIZES = st.integers(-(2**31), 2**31 - 1)
+PARTS = st.builds(Part, size=SIZES, names=st.none() | st.lists(TEXTS, max_size=3).map(tuple))
+PLAIN: list[Nesting] = [(str, TEXTS), (Int32, SIZES), (bytes, st.binary(max_size=3)), (Part, PARTS)]
+
+
+def around(inner: st.SearchStrategy[Nesting]) -> st.SearchStrategy[Nesting]:
+    return st.one_of(inner.map(in_array), inner.map(in_map), inner.map(optional), inner.map(annotated))
+
+
+def in_array(nesting: Nesting) -> Nesting:
+    hint, values = nesting
+    return ARRAY[hint, ...], st.lists(values, max_size=3).map(tuple)
+
+
+def in_map(nesting: Nesting) -> Nesting:
+    hint, values = nesting
+    return MAP[str, hint], st.dictionaries(TEXTS, values, max_size=2)
+
+
+def optional(nesting: Nesting) -> Nesting:
+    hint, values = nesting
+    return hint | None, st.none() | values
+
+
+def annotated(nesting: Nesting) -> Nesting:
+    hint, values = nesting
+    return Annotated[hint, Field(description="annotated")], values
+
+
+NESTINGS = st.recursive(st.sampled_from(PLAIN), around, max_leaves=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(nesting=NESTINGS, data=st.data())
+def test_what_is_nested_comes_back_as_it_was(nesting: Nesting, data: st.DataObject) -> None:
+    # given a class with one field of any type
+    hint, values = nesting
+    keywords = {"schemas": SchemaSet(Path("unused"), "nested")}
+    kind: type[Event] = create_model("Nested", __base__=Event, __cls_kwargs__=keywords, it=(hint, ...))
+    message = kind.model_validate({"it": data.draw(values)})
+
+    # when it is written
+    value = encoder_for(kind)(message)
+
+    # then it is read as it was
+    assert decoders_for(kind)[value[:5]](value) == message
