@@ -42,6 +42,7 @@ from traceback import extract_tb
 from typing import Final
 
 _LIBRARY: Final = str(Path(__file__).parent)
+_STANDARD_LIBRARY: Final = str(Path(extract_tb.__code__.co_filename).parent)
 
 
 @dataclass(frozen=True)
@@ -199,10 +200,13 @@ def did_you_mean(name: str, names: Collection[str]) -> str:
 def describe_error(error: BaseException) -> str:
     """Return class, text and place of an error, on one line: `NameError: name 'x' is not defined (app.py, line 3)`.
 
-    The place is the last line of a file that is neither the runtime's own nor of an installed package, if there is one.
+    The place is the last line of a file that is neither the runtime's own nor Python's nor of an installed package, if
+    there is one.
     """
     text = " ".join(str(error).split())
     summary = f"{type(error).__name__}: {text}" if text else type(error).__name__
     frames = [each for each in extract_tb(error.__traceback__) if not each.filename.startswith(("<", _LIBRARY))]
-    frames = [each for each in frames if "site-packages" not in each.filename] or frames
+    own = [each for each in frames if "site-packages" not in each.filename]
+    own = [each for each in own if not each.filename.startswith(_STANDARD_LIBRARY)]
+    frames = own or [each for each in frames if "site-packages" in each.filename]
     return f"{summary} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else summary

@@ -18,7 +18,7 @@ import re
 import types
 import typing
 from collections import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -26,8 +26,8 @@ from enum import Enum
 from typing import Annotated, Any, Final, Literal, NoReturn, Union, get_args, get_origin
 from uuid import UUID
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from pydantic import AwareDatetime, BaseModel
+from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MaxLen, MinLen
+from pydantic import AwareDatetime, BaseModel, EncodedBytes, EncodedStr, Json
 from pydantic.fields import FieldInfo
 
 from ensemble.errors import ConfigurationError
@@ -45,6 +45,8 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _INT_RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 _UNIONS: Final = (Union, types.UnionType)
+_DECODED_ONCE_MORE: Final = (EncodedBytes, EncodedStr, Json)
+"""What pydantic takes as text and decodes when it makes a message: what it has decoded is written, and read as text."""
 _PLAIN: Final[dict[Any, str | Schema]] = {
     bool: "boolean",
     str: "string",
@@ -150,7 +152,7 @@ class _Writer:
         if fault := field_fault(info):
             self.refuse(at, fault)
         hint = _take_apart(info.annotation)
-        hint = _Hint(hint.type, (*hint.metadata, *info.metadata))
+        hint = _Hint(hint.type, (*hint.metadata, *_flatten(info.metadata)))
         default = _NO_DEFAULT if info.is_required() else self.default(info, at)
         avro = self.type_of(hint, f"{model.__name__}{_camel_case(name)}", at, default)
         entry = {"name": name, "type": avro}
@@ -160,6 +162,8 @@ class _Writer:
         return {**entry, "doc": doc} if doc else entry
 
     def default(self, info: FieldInfo, at: str) -> Any:
+        if info.default_factory_takes_validated_data:
+            self.refuse(at, "its default follows from other fields; a schema holds one: make the field required")
         first, second = (info.get_default(call_default_factory=True, validated_data={}) for _ in range(2))
         if info.default_factory and first != second:
             self.refuse(at, "its default is another one each time; a schema holds one: make the field required")
@@ -167,6 +171,10 @@ class _Writer:
 
     def type_of(self, hint: _Hint, name: str, at: str, default: Any = _NO_DEFAULT) -> Any:
         """Return the Avro type of a hint. `name` is that of an enum or a fixed without one of its own."""
+        if any(isinstance(item, _DECODED_ONCE_MORE) or item is Json for item in hint.metadata):
+            self.refuse(
+                at, f"a record holds what was decoded, and reading would decode it again; write {_describe(hint.type)}"
+            )
         origin = get_origin(hint.type)
         if origin in _UNIONS:
             return self.union(hint, name, at, default)
@@ -230,6 +238,8 @@ class _Writer:
     def enum(self, hint: _Hint, name: str, symbols: tuple[Any, ...], at: str) -> Any:
         mark = next(iter(reversed(hint.marks(AvroEnum))), AvroEnum())
         name = mark.name or name
+        if not symbols:
+            self.refuse(at, f"{name} has no members, so no value is one of them; give it some")
         if wrong := [symbol for symbol in symbols if not isinstance(symbol, str) or not _NAME.fullmatch(symbol)]:
             self.refuse(at, f"{wrong[0]!r} is no symbol in Avro: a text of ASCII letters, digits and underscores")
         schema: Schema = {"type": "enum", "name": name, "symbols": list(symbols)}
@@ -314,8 +324,18 @@ def _take_apart(annotation: Any) -> _Hint:
         return _Hint(annotation)
     inner, *annotations = get_args(annotation)
     hint = _take_apart(inner)
-    flat = [item for one in annotations for item in (one.metadata if isinstance(one, FieldInfo) else [one])]
-    return _Hint(hint.type, (*hint.metadata, *flat))
+    return _Hint(hint.type, (*hint.metadata, *_flatten(annotations)))
+
+
+def _flatten(annotations: Iterable[Any]) -> Iterator[Any]:
+    """Yield annotations one by one, those that stand for several taken apart: of a Field, and `conint`'s Interval."""
+    for item in annotations:
+        if isinstance(item, FieldInfo):
+            yield from _flatten(item.metadata)
+        elif isinstance(item, GroupedMetadata):
+            yield from _flatten(item)
+        else:
+            yield item
 
 
 def unalias(annotation: Any) -> Any:

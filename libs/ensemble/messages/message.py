@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, singledispatchmethod
 from typing import Any, ClassVar, Final, Self, Unpack
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PydanticUserError
 from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic_core import CoreSchema
 
@@ -15,7 +15,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.messages.avro_types import Docs, FieldOrder, Schema, avro_schema
 from ensemble.messages.default_schemas import default_schemas
 from ensemble.messages.frozen_maps import freeze_maps
-from ensemble.messages.record_rules import RECORD_CONFIG, config_fault
+from ensemble.messages.record_rules import RECORD_CONFIG, config_fault, untaken_field
 from ensemble.messages.schema_set import Declaration, SchemaSet
 
 __all__ = ["Command", "Event", "Message", "MessageConfig", "NestedRecord", "State", "schema_name", "schema_of"]
@@ -31,8 +31,16 @@ class NestedRecord(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /) -> CoreSchema:
-        """Return pydantic's schema, by which maps become ones that cannot be changed."""
-        schema = handler(source)
+        """Return pydantic's schema, by which maps become ones that cannot be changed.
+
+        Raises ConfigurationError that names class and field if pydantic does not take one.
+        """
+        try:
+            schema = handler(source)
+        except PydanticUserError as error:
+            raise ConfigurationError(
+                f"{source.__module__}.{source.__qualname__}: {untaken_field(source, error)}"
+            ) from error
         freeze_maps(handler.resolve_ref_schema(schema))
         return schema
 
@@ -108,6 +116,8 @@ class Message(NestedRecord):
     ) -> None:
         _refuse_former_spelling(cls)
         _refuse_unknown(cls, others)
+        if not isinstance(schemas, SchemaSet | None):
+            raise ConfigurationError(f"{cls.__name__}: schemas={schemas!r} is no ensemble.SchemaSet")
         super().__init_subclass__()
         inherited = cls.message_config
         cls.message_config = MessageConfig(
@@ -122,6 +132,8 @@ class Message(NestedRecord):
             raise ConfigurationError(fault)
         if not cls.model_fields:
             return
+        if len(kinds := [kind.__name__ for kind in _FOLDERS if issubclass(cls, kind)]) > 1:
+            raise ConfigurationError(f"{cls.__name__} is {' and '.join(kinds)} at once; inherit from one of them")
         if parking_key and parking_key not in cls.model_fields:
             raise ConfigurationError(
                 f"{cls.__name__}: parking_key={parking_key!r} is none of its fields: {', '.join(cls.model_fields)}"
@@ -229,4 +241,7 @@ def schema_name(message_type: type[Message]) -> str:
 
 
 def _folder_of(message_type: type[Message]) -> str:
-    return next(folder for kind, folder in _FOLDERS.items() if issubclass(message_type, kind))
+    for kind, folder in _FOLDERS.items():
+        if issubclass(message_type, kind):
+            return folder
+    raise ConfigurationError(f"{message_type.__name__} is no message; inherit from Command, Event or State")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Json, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from ensemble.messages.diagnosis import invalid_fields
@@ -34,6 +34,8 @@ def field_fault(info: FieldInfo) -> str:
     """Return what is wrong with a field whatever its type is, or ""."""
     if info.alias or info.validation_alias or info.serialization_alias:
         return "an alias would be a second name of the field; name the field as its records shall name it"
+    if any(item is Json or isinstance(item, Json) for item in info.metadata):
+        return "Json is decoded when a message is made, so no text is written; write the type in its brackets"
     return ""
 
 
@@ -47,3 +49,14 @@ def default_fault(info: FieldInfo, default: Any) -> str:
     except PydanticUserError:  # the annotation alone says too little, as that of a model that is not complete yet
         return ""
     return ""
+
+
+def untaken_field(model: type[BaseModel], error: PydanticUserError) -> str:
+    """Return which field of a class pydantic does not take, with the first sentence of what it says."""
+    reason = str(error).partition(". ")[0].partition("\n")[0]
+    for name, info in model.model_fields.items():
+        try:
+            TypeAdapter(info.annotation)
+        except PydanticUserError:
+            return f"{name}: {reason}"
+    return reason

@@ -159,8 +159,12 @@ class Service:
     def partitions(self) -> int:
         """The partition count that all inputs share."""
         counts = {topic.partitions for topic in self.inputs}
-        if len(counts) != 1:
-            inputs = ", ".join(f"{topic.name}={topic.partitions}" for topic in self.inputs) or "no inputs"
+        if not counts:
+            raise ConfigurationError(
+                f"service {self.name} reads nothing; give it a role that handles or reacts to a message"
+            )
+        if len(counts) > 1:
+            inputs = ", ".join(f"{topic.name}={topic.partitions}" for topic in self.inputs)
             raise ConfigurationError(f"service {self.name}: all inputs must have the same partition count ({inputs})")
         return counts.pop()
 

@@ -125,6 +125,10 @@ def test_what_is_no_application_is_refused(write: Write, tmp_path: Path) -> None
         ("\n1 / 0\n", "ZeroDivisionError: division by zero"),
         ("raise SystemExit(3)\n", "SystemExit: 3"),
         ("def f(:\n", "SyntaxError"),
+        (
+            "from ensemble import *\nService('bar', Catalogue([]), roles=[])\n",
+            "ConfigurationError: service bar reads nothing",
+        ),
     ],
 )
 def test_an_error_inside_the_module_is_told_with_its_place(write: Write, tmp_path: Path, text: str, words: str) -> None:
@@ -132,4 +136,5 @@ def test_an_error_inside_the_module_is_told_with_its_place(write: Write, tmp_pat
     said = refused(tmp_path, "room3:APP")
     assert said.startswith("--app room3:APP: importing room3 failed: " + words)
     assert str(file) in said or file.name in said
+    assert "importlib" not in said
     assert "\n" not in said

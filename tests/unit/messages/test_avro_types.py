@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, Literal, NewType, TypeVar
 from uuid import UUID
 
 import pytest
-from pydantic import AwareDatetime, BaseModel, Field, create_model
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, Field, Json, conbytes, condecimal, conint, create_model
 
 from ensemble.errors import ConfigurationError
 from ensemble.messages import AvroEnum, AvroFixed, Int32, Int64, Millis, NestedRecord
@@ -76,6 +76,12 @@ TYPES = [
     (Int32, "int"),
     (Int64, "long"),
     (Annotated[int, Field(gt=-1, lt=10)], "int"),
+    (conint(ge=0, lt=2**31), "int"),
+    (condecimal(max_digits=9, decimal_places=2) | None, ["null", PRICE]),
+    (
+        Annotated[conbytes(min_length=2, max_length=2), AvroFixed("Digest")],
+        {"type": "fixed", "name": "Digest", "size": 2},
+    ),
     (Annotated[int, Field(ge=0, le=2**31)], "long"),
     (Millis, MILLIS),
     (AwareDatetime, MICROS),
@@ -191,6 +197,10 @@ REFUSED = [
     (Annotated[Literal["a"], AvroEnum(default="b")], "AvroEnum's default 'b' is none of its symbols: a"),
     (Annotated[bytes, AvroFixed()], "AvroFixed needs one length"),
     (complex, "Avro has no type for complex; make it a NestedRecord, or a text"),
+    (StrEnum("Nothing", {}), "Nothing has no members"),
+    (Base64Bytes, "a record holds what was decoded, and reading would decode it again; write bytes"),
+    (tuple[Json[Int32], ...], r"\[\]: a record holds what was decoded.*; write int"),
+    (Json[Int32], "Json is decoded when a message is made"),
     (Annotated[str, Field(alias="that")], "an alias would be a second name of the field"),
     (tuple[Mapping[str, Any], ...], r"\[\]\{\}: Avro has no type for Any"),
     ((Int32, "x"), "the default 'x' does not fit int"),
@@ -202,6 +212,7 @@ REFUSED = [
     ((Digest, b"abc"), "the default b'abc' does not fit Digest"),
     ((float, float("nan")), "the default nan does not fit double"),
     ((tuple[Int32, ...], (1, "a")), "does not fit array"),
+    ((str, Field(default_factory=lambda others: others["a"])), "its default follows from other fields"),
     ((str, Field(default_factory=count().__next__)), "its default is another one each time"),
 ]
 

@@ -10,7 +10,7 @@ import pytest
 
 from ensemble import Command, Event, SchemaSet
 from ensemble.errors import ConfigurationError
-from ensemble.messages import schemas_of
+from ensemble.messages import Message, schema_name, schemas_of
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "no_schemas")
 
@@ -69,3 +69,29 @@ def test_pydantics_own_keywords_are_pydantics() -> None:
 def test_a_class_without_schemas_is_told_how_to_name_them() -> None:
     with pytest.raises(ConfigurationError, match="Command belongs to no schemas; write class Command"):
         schemas_of(Command)
+
+
+# -- other mistakes -----------------------------------------------------------------------------------------------
+
+
+def test_a_set_is_no_text() -> None:
+    with pytest.raises(ConfigurationError, match=r"StampCard: schemas='schemas' is no ensemble\.SchemaSet"):
+        declare({}, schemas="schemas")
+
+
+def test_a_message_is_of_one_kind() -> None:
+    with pytest.raises(ConfigurationError, match="Both is Command and Event at once; inherit from one of them"):
+        types.new_class("Both", (Command, Event), {}, lambda body: body.update(__annotations__={"card": str}))
+
+
+def test_a_message_of_no_kind_has_no_name_on_the_wire() -> None:
+    class Card(Message, schemas=SCHEMAS):
+        card: str
+
+    with pytest.raises(ConfigurationError, match="Card is no message; inherit from Command, Event or State"):
+        schema_name(Card)
+
+
+def test_a_field_that_pydantic_does_not_take_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"StampCard: photo: Unable to generate .* for <class 'bytearray'>$"):
+        declare({"__annotations__": {"card": str, "photo": bytearray}})
