@@ -16,6 +16,7 @@ RECORD_CONFIG: Final = ConfigDict(
     ser_json_inf_nan="constants",  # NaN must not become null in silence: the encoder of JSON refuses it
 )
 """How pydantic treats messages and the records in them."""
+_JSON: Final[Any] = Json
 
 
 def config_fault(model: type[BaseModel]) -> str:
@@ -34,7 +35,7 @@ def field_fault(info: FieldInfo) -> str:
     """Return what is wrong with a field whatever its type is, or ""."""
     if info.alias or info.validation_alias or info.serialization_alias:
         return "an alias would be a second name of the field; name the field as its records shall name it"
-    if any(item is Json or isinstance(item, Json) for item in info.metadata):
+    if any(item is _JSON or isinstance(item, _JSON) for item in info.metadata):
         return "Json is decoded when a message is made, so no text is written; write the type in its brackets"
     return ""
 
@@ -55,8 +56,9 @@ def untaken_field(model: type[BaseModel], error: PydanticUserError) -> str:
     """Return which field of a class pydantic does not take, with the first sentence of what it says."""
     reason = str(error).partition(". ")[0].partition("\n")[0]
     for name, info in model.model_fields.items():
+        annotation: Any = info.annotation
         try:
-            TypeAdapter(info.annotation)
+            TypeAdapter(annotation)
         except PydanticUserError:
             return f"{name}: {reason}"
     return reason

@@ -1,7 +1,10 @@
 """The process of services: what it ends with."""
 
+from typing import Any
+
 import pytest
 
+from ensemble import OUTSIDE, Catalogue, Event, Service, Topic, subscribe_event
 from ensemble.kafka import run
 from ensemble.kafka.worker.process import ProcessStatus, worst_exit_code
 from ensemble.observability.metrics import LoopMetrics
@@ -21,6 +24,22 @@ def test_a_service_that_has_failed_makes_the_process_fail(exit_codes: list[int |
     assert worst_exit_code([status(code) for code in exit_codes]) == worst
 
 
-def test_without_a_service_there_is_nothing_to_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run() == 2
-    assert "no service to run" in capsys.readouterr().err
+class Announced(Event):
+    place: str
+
+
+NEWS = Catalogue([Topic("news", OUTSIDE, key="place", messages=[Announced])])
+SHOP = Service("shop", NEWS, roles=[subscribe_event(Announced, print)])
+WRONG: list[tuple[list[Any], str]] = [
+    ([], "no service to run: run(order_service())"),
+    ([SHOP, SHOP], "run was given shop more than once"),
+    ([SHOP, Service("shop", NEWS, roles=SHOP.roles)], "run was given shop more than once"),
+    ([Service], "run takes services, not the class Service"),
+    ([[SHOP]], "run takes services, not a list"),
+]
+
+
+@pytest.mark.parametrize(("services", "words"), WRONG)
+def test_what_cannot_run_is_named(services: list[Any], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*services) == 2
+    assert words in capsys.readouterr().err

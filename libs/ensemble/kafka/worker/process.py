@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from functools import partial
@@ -73,8 +74,8 @@ def run_services(
 
     Returns the exit code; what an operator can put right is a message on stderr, never a traceback.
     """
-    if not services:
-        print("no service to run: run(order_service())", file=sys.stderr)
+    if fault := _fault(services):
+        print(fault, file=sys.stderr)
         return 2
     statuses = [ProcessStatus(LoopMetrics(service.name)) for service in services]
 
@@ -87,6 +88,23 @@ def run_services(
     if len(services) == 1:
         return run_one(services[0], statuses[0])
     return _run_side_by_side(services, statuses, run_one, stop)
+
+
+def _fault(services: Sequence[Any]) -> str:
+    """Return why these cannot run in one process, or ""."""
+    if not services:
+        return "no service to run: run(order_service())"
+    for service in services:
+        if not isinstance(service, Service):
+            what = f"the class {service.__name__}" if isinstance(service, type) else f"a {type(service).__name__}"
+            return f"run takes services, not {what}: run(order_service())"
+    names = Counter(service.name for service in services)
+    twice = [name for name, times in names.items() if times > 1]
+    if twice:
+        return (
+            f"run was given {twice[0]} more than once; one process runs a service once, start another for a second one"
+        )
+    return ""
 
 
 def _run_side_by_side(
