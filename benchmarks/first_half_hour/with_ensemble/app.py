@@ -15,15 +15,6 @@ class CoffeeServed(Event):
     drink: str
 
 
-@dataclass(frozen=True)
-class Barista:
-    events: EventBus[CoffeeServed]
-
-    @reacts_to(CoffeeOrdered)
-    def serve(self, order: CoffeeOrdered) -> None:
-        self.events.emit(CoffeeServed(guest=order.guest, drink=order.drink))
-
-
 # -- state
 class FreeCoffeeEarned(Event):
     guest: str
@@ -33,11 +24,19 @@ class Coffees(State):
     cups: Int32 = 0
 
 
+# -- reaction
 @dataclass(frozen=True)
-class Loyalty:
+class Barista:
+    events: EventBus[CoffeeServed | FreeCoffeeEarned]
+    # -- state
     coffees: StateStore[Coffees]
-    events: EventBus[FreeCoffeeEarned]
 
+    # -- reaction
+    @reacts_to(CoffeeOrdered)
+    def serve(self, order: CoffeeOrdered) -> None:
+        self.events.emit(CoffeeServed(guest=order.guest, drink=order.drink))
+
+    # -- state
     @reacts_to(CoffeeOrdered)
     def count(self, order: CoffeeOrdered) -> None:
         cups = self.coffees.get(order.guest, Coffees()).cups + 1
@@ -50,4 +49,4 @@ class Loyalty:
 ORDERS = Topic("coffee.orders", OUTSIDE, key="guest", messages=(CoffeeOrdered,))
 EVENTS = (CoffeeServed, FreeCoffeeEarned)
 COFFEE = Topic("coffee.events", "coffee", "guest", EVENTS, to_outside=dict.fromkeys(EVENTS, "for the guest"))
-SERVICE = Service("coffee", Catalogue((ORDERS, COFFEE)), roles=[Barista, Loyalty], stores=[state_store(Coffees)])
+SERVICE = Service("coffee", Catalogue((ORDERS, COFFEE)), roles=[Barista], stores=[state_store(Coffees)])
