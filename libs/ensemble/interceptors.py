@@ -30,6 +30,15 @@ from ensemble.messages.cloud_events import require_free_header
 from ensemble.messages.message import Message
 from ensemble.messages.records import Headers, trace_in
 
+__all__ = [
+    "InterceptedCommit",
+    "InterceptedInput",
+    "InterceptedOutput",
+    "InterceptedTimer",
+    "Interceptor",
+    "NotCommitted",
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterceptedInput:

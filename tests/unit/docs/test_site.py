@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings
 def test_every_page_is_in_the_navigation_once() -> None:
     pages = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")]
     assert sorted(read_navigation()) == sorted([*pages, *render_pages()]), "add the page to docs/site/zensical.toml"
+
+
+def test_the_start_leads_to_every_page_once() -> None:
+    links = re.findall(
+        r"\]\(([\w-]+\.md)", (DOCS / "index.md").read_text(encoding="utf-8").partition("## What do you")[2]
+    )
+    assert sorted(links) == sorted(page.name for page in DOCS.glob("*.md") if page.name != "index.md")
 
 
 def test_a_site_is_built_from_every_page_of_its_navigation(tmp_path: Path) -> None:
