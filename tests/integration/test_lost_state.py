@@ -49,7 +49,7 @@ def test_a_group_without_offsets_does_not_start_from_the_beginning(shop: Shop) -
     delete_group(shop)
 
     thread = shop.thread()
-    thread._thread.start()
+    thread.start()
     error = failure_of(thread)
 
     assert isinstance(error, LostState)
@@ -72,7 +72,7 @@ def test_offsets_out_of_range_stop_the_service(shop: Shop) -> None:
         future.result(10)
 
     thread = shop.thread()
-    thread._thread.start()
+    thread.start()
     error = failure_of(thread)
 
     assert isinstance(error, LostState)
@@ -185,7 +185,7 @@ def test_a_topic_that_was_made_again_is_not_taken_for_the_one_before(shop: Shop,
     make_again(shop, suffix)
 
     thread = shop.thread()
-    thread._thread.start()
+    thread.start()
     error = failure_of(thread)
 
     assert isinstance(error, LostState)

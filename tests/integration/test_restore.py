@@ -135,7 +135,7 @@ def test_state_that_cannot_be_read_stops_the_service_and_costs_no_message(shop: 
 def test_a_ledger_that_cannot_be_read_stops_the_service_with_words(shop: Shop) -> None:
     write(shop, "ledger", encoder_for(Told)(Told(account_id="a", text="no fact")))
     thread = shop.thread()
-    thread._thread.start()
+    thread.start()
     error = failure_of(thread)
     assert isinstance(error, UnreadableState)
     assert f"ledger {shop.outsider.topic('ledger')}, offset 0" in str(error)
@@ -144,5 +144,5 @@ def test_a_ledger_that_cannot_be_read_stops_the_service_with_words(shop: Shop) -
 def test_a_ledger_with_a_gap_stops_the_service_with_words(shop: Shop) -> None:
     write(shop, "ledger", encoder_for(Booked)(Booked(account_id="a", sequence=2, label="x", amount=1)))
     thread = shop.thread()
-    thread._thread.start()
+    thread.start()
     assert "sequence 2, expected 1" in str(failure_of(thread))

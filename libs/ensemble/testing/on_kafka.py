@@ -249,7 +249,7 @@ class ServiceThread:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self.start()
         wait_for(lambda: self.loop.is_ready or self.error, "the service to be ready")
         if self.error is not None:
             raise self.error
@@ -264,6 +264,10 @@ class ServiceThread:
     def partitions(self) -> list[int]:
         """The partitions that the service works on now."""
         return self.loop.partitions
+
+    def start(self) -> None:
+        """Start the loop and wait for nothing: for a service that is to fail at its start."""
+        self._thread.start()
 
     def stop(self) -> None:
         """Stop the loop as SIGTERM would, and wait for its end."""
