@@ -54,7 +54,7 @@ def role(kind: type, **adapters: object) -> RoleSpec:
 
     An adapter that is an async context manager is entered before the first record and left after the last; its
     `__aenter__` returns itself. Of any other the process awaits `close()`, if it has one. The last one given is closed
-    first.
+    first. One that cannot be opened ends the process, with exit code 2; one that cannot be closed is logged.
     """
     return RoleSpec(kind, adapters)
 

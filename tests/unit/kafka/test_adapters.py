@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import pytest
+from structlog.testing import capture_logs
 
 from ensemble import Service, handles, role
 from ensemble.errors import ConfigurationError
@@ -19,8 +20,10 @@ from tests.support.scripted_service.service import catalogue_of
 class Opened:
     """An adapter that writes down what happens to it."""
 
-    def __init__(self, name: str, diary: list[str], failure: Exception | None = None) -> None:
-        self.name, self.diary, self.failure = name, diary, failure
+    def __init__(
+        self, name: str, diary: list[str], failure: Exception | None = None, at_end: Exception | None = None
+    ) -> None:
+        self.name, self.diary, self.failure, self.at_end = name, diary, failure, at_end
 
     async def __aenter__(self) -> Self:
         if self.failure:
@@ -30,6 +33,8 @@ class Opened:
 
     async def __aexit__(self, *_: object) -> None:
         self.diary.append(f"close {self.name}")
+        if self.at_end:
+            raise self.at_end
 
 
 class Closed:
@@ -110,6 +115,21 @@ def test_an_adapter_that_cannot_be_opened_is_named_and_the_others_are_closed() -
     with pytest.raises(ConfigurationError, match=r"adapter Cashier.printer cannot be opened: OSError: no paper"):
         asyncio.run(open_and_close(broken))
     assert diary == ["open bank", "close bank"]
+
+
+def test_what_cannot_be_closed_is_logged_and_hides_neither_the_others_nor_how_the_process_ends() -> None:
+    async def fail() -> None:
+        raise ValueError("no licence")
+
+    diary: list[str] = []
+    broken = service(Opened("bank", diary), Opened("printer", diary, at_end=OSError("paper jam")), on_stop=fail)
+    with capture_logs() as logs:
+        asyncio.run(open_and_close(broken))
+    assert diary == ["open bank", "open printer", "close printer", "close bank"]
+    assert [(entry["event"], entry["adapter"], entry["error"]) for entry in logs] == [
+        ("adapter.not_closed", "on_stop of service till", "ValueError: no licence"),
+        ("adapter.not_closed", "adapter Cashier.printer", "OSError: paper jam"),
+    ]
 
 
 def test_an_adapter_that_opens_something_else_is_refused() -> None:

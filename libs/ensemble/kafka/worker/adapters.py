@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+
+import structlog
 
 from ensemble.errors import ConfigurationError
 from ensemble.interceptors import Interceptor
 from ensemble.service.service import Service
+
+log = structlog.get_logger()
 
 
 class Adapters:
@@ -32,10 +37,14 @@ class Adapters:
             except Exception as error:
                 raise ConfigurationError(f"on_start of service {self._service.name} failed: {_words(error)}") from error
         if self._service.on_stop is not None:
-            self._exit.push_async_callback(self._service.on_stop)
+            self._close_later(f"on_stop of service {self._service.name}", self._service.on_stop)
 
     async def close(self) -> None:
-        """Call `on_stop`, then leave or close the adapters, last opened first. One that fails keeps no other open."""
+        """Call `on_stop`, then leave or close the adapters, last opened first.
+
+        One that fails is logged (`adapter.not_closed`). It keeps no other open, and hides nothing of how the process
+        ends: all that was done is committed by then.
+        """
         await self._exit.aclose()
 
     def _named(self) -> list[tuple[str, object]]:
@@ -52,13 +61,23 @@ class Adapters:
     async def _open(self, name: str, adapter: object) -> None:
         if isinstance(adapter, AbstractAsyncContextManager):
             try:
-                entered = await self._exit.enter_async_context(adapter)
+                entered: object = await adapter.__aenter__()
             except Exception as error:
                 raise ConfigurationError(f"{name} cannot be opened: {_words(error)}") from error
+            self._close_later(name, partial(adapter.__aexit__, None, None, None))
             if entered is not adapter:
                 raise ConfigurationError(f"{name}: its __aenter__ must return the {name.partition(' ')[0]} itself")
         elif inspect.iscoroutinefunction(close := getattr(adapter, "close", None)):
-            self._exit.push_async_callback(close)
+            self._close_later(name, close)
+
+    def _close_later(self, name: str, close: Callable[[], Awaitable[object]]) -> None:
+        async def close_and_log() -> None:
+            try:
+                await close()
+            except Exception as error:  # noqa: BLE001  whatever it is, others are still open
+                log.error("adapter.not_closed", adapter=name, error=_words(error))  # noqa: TRY400  words, no traceback
+
+        self._exit.push_async_callback(close_and_log)
 
 
 def _words(error: Exception) -> str:
