@@ -12,7 +12,8 @@ from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from ensemble.errors import ConfigurationError, RegistryRefusal, SchemasUnavailable, UndecodableRecord
-from ensemble.kafka.registry.client import Patience, Registry, wire_schema
+from ensemble.kafka.registry.availability import Patience
+from ensemble.kafka.registry.client import Registry, wire_schema
 from ensemble.kafka.registry.sources import schema_sources
 from ensemble.messages import schema_of
 from ensemble.messages.schema_set import DRAFT_IDS, DirectorySourceSelector

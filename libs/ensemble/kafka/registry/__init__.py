@@ -6,7 +6,7 @@ from ensemble.kafka.registry.sources import schema_sources
 from ensemble.lazy import import_on_first_use
 
 if TYPE_CHECKING:
-    from ensemble.kafka.registry.client import Patience
+    from ensemble.kafka.registry.availability import Patience
     from ensemble.kafka.registry.registration import (
         PlannedRegistration,
         Registration,
@@ -32,7 +32,7 @@ if not TYPE_CHECKING:  # a type checker knows each name by its import above, and
     __getattr__ = import_on_first_use(
         __name__,
         {
-            "Patience": "ensemble.kafka.registry.client",
+            "Patience": "ensemble.kafka.registry.availability",
             "PlannedRegistration": "ensemble.kafka.registry.registration",
             "Registration": "ensemble.kafka.registry.registration",
             "check_registered": "ensemble.kafka.registry.registration",

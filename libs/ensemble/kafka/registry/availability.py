@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from ensemble.errors import SchemasUnavailable
+from ensemble.waiting import OnWait, ignore
 
 _PAUSE_S: Final = 1.0
 """After a failed request no other is made for this long, or for twice as long as the failure took."""
 _SILENCE_IS_S: Final = 5.0
 """If the last answer is older than this, the registry may have been restarted since."""
+
+
+class Patience(NamedTuple):
+    """How long each answer of a registry that is still coming up is waited for, and who is told of it."""
+
+    limit_s: float = 0.0
+    on_wait: OnWait = ignore
 
 
 class Availability:

@@ -12,19 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from ensemble.clock import retry
 from ensemble.errors import ConfigurationError, RegistryRefusal, SchemasUnavailable, UndecodableRecord
 from ensemble.extras import imports_of_extra
-from ensemble.kafka.registry.availability import Availability
+from ensemble.kafka.registry.availability import Availability, Patience
 from ensemble.kafka.registry.avro_records import record_schema
 from ensemble.messages.avro_types import Schema
 from ensemble.messages.schema_set import DRAFT_IDS, SchemaSet, SchemaSource, SchemaVersion, fingerprint, full_name
 from ensemble.program import command
 from ensemble.proxies import exempt_loopback, proxy_variable
 from ensemble.settings import RegistrySettings
-from ensemble.waiting import OnWait, Reminder, ignore, wait_for
+from ensemble.waiting import Reminder, ignore, wait_for
 
 with imports_of_extra("registry", "a schema registry"):
     import httpx2
@@ -65,13 +65,6 @@ def wire_schema(schema: Schema) -> WireSchema:
 
 def _may_pass(error: Exception) -> bool:
     return isinstance(error, SchemasUnavailable) and not isinstance(error, RegistryRefusal)
-
-
-class Patience(NamedTuple):
-    """How long each answer of a registry that is still coming up is waited for, and who is told of it."""
-
-    limit_s: float = 0.0
-    on_wait: OnWait = ignore
 
 
 class Registry:

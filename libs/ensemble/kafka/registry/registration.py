@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from ensemble.errors import ConfigurationError, Unavailable
 from ensemble.extras import imports_of_extra
-from ensemble.kafka.registry.client import Patience, Registry, open_registry, subject_of, wire_schema
+from ensemble.kafka.registry.availability import Patience
+from ensemble.kafka.registry.client import Registry, open_registry, subject_of, wire_schema
 from ensemble.messages.message import schema_name, schemas_of
 from ensemble.messages.schema_set import SchemaVersion
 from ensemble.program import command

@@ -24,6 +24,7 @@ def schema_sources(
     if settings.url is None:
         return DirectorySourceSelector()
     # its HTTP client takes as long to import as all the rest
-    from ensemble.kafka.registry.client import Patience, open_registry
+    from ensemble.kafka.registry.availability import Patience
+    from ensemble.kafka.registry.client import open_registry
 
     return open_registry(settings, Patience(limit_s, on_wait) if limit_s is not None else None)
