@@ -1,8 +1,11 @@
 """Keyed state: what stays decoded, and what a batch would change."""
 
+from pathlib import Path
+
 import pytest
 
 from ensemble.errors import UnencodableMessage
+from ensemble.messages.schema_set import SchemaSet
 from ensemble.state.keyed import KeyedStore, StagedState
 from ensemble.state.unit_of_work import RecordLayer
 from ensemble.system_messages.state import SeenMessage
@@ -31,8 +34,8 @@ def test_a_full_cache_of_decoded_states_forgets_the_oldest_only() -> None:
     assert full.get(keys[0]) is not states[0]
 
 
-def test_a_state_of_a_subclass_is_refused_in_words() -> None:
-    class Seen(SeenMessage):
+def test_a_state_of_a_subclass_is_refused_in_words(tmp_path: Path) -> None:
+    class Seen(SeenMessage, schemas=SchemaSet(tmp_path, "shop")):  # no schema of the runtime's own, to be written
         pass
 
     with pytest.raises(UnencodableMessage, match=r"Seen is no state of shop\.seen-changelog, which holds SeenMessage"):
