@@ -24,7 +24,6 @@ _REQUEST_LIMIT_S: Final = 5.0
 _START_LIMIT_S: Final = 10.0
 _STOP_LIMIT_S: Final = 2.0
 _GRACE_S: Final = 0.5
-"""How long a request that is being answered may take once the server stops."""
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -63,9 +62,18 @@ class Response:
 class HttpServer:
     """Answers requests with `answer`, which runs on the server's own thread and must not block."""
 
-    def __init__(self, answer: Callable[[Request], Response], name: str, limit_s: float = _REQUEST_LIMIT_S) -> None:
-        """Listen to nobody yet. `name` is the thread's. A request and its answer may take `limit_s` together."""
-        self._answer, self._limit_s = answer, limit_s
+    def __init__(
+        self,
+        answer: Callable[[Request], Response],
+        name: str,
+        limit_s: float = _REQUEST_LIMIT_S,
+        grace_s: float = _GRACE_S,
+    ) -> None:
+        """Listen to nobody yet. `name` is the thread's. A request and its answer may take `limit_s` together.
+
+        Once the server stops, requests that have begun may take `grace_s` more.
+        """
+        self._answer, self._limit_s, self._grace_s = answer, limit_s, grace_s
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._server: asyncio.Server | None = None
@@ -95,7 +103,7 @@ class HttpServer:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
-        until = self._loop.time() + _GRACE_S
+        until = self._loop.time() + self._grace_s
         while under_way := asyncio.all_tasks() - {asyncio.current_task()}:  # a connection's task begins another one
             _, late = await asyncio.wait(under_way, timeout=max(until - self._loop.time(), 0))
             for task in late:

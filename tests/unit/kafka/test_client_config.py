@@ -49,3 +49,15 @@ def test_an_outsiders_record_is_acknowledged_by_all_and_written_once() -> None:
 
 def test_no_client_creates_topics() -> None:
     assert SHARED["allow.auto.create.topics"] is False
+
+
+def test_a_broker_that_comes_back_is_found_within_a_second_by_a_few_attempts() -> None:
+    """A dead broker was asked twenty times a second, and each attempt was a line of the log."""
+    assert 250 <= SHARED["reconnect.backoff.ms"] <= SHARED["reconnect.backoff.max.ms"] <= 1000
+
+
+def test_what_a_client_does_again_it_does_at_once() -> None:
+    """By the client's own values a transaction takes 100 ms, and a reader whose queue was full waits for a second."""
+    assert transactional_producer(SHARED, "shop", SETTINGS)["retry.backoff.ms"] == 1
+    for reader in (group_consumer(SHARED, "shop", SETTINGS), assigned_reader(SHARED, "reader")):
+        assert reader["fetch.queue.backoff.ms"] == 10

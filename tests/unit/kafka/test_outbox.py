@@ -1,5 +1,7 @@
 """What becomes of a record that a client hands over, when no broker takes it."""
 
+import threading
+
 import pytest
 from confluent_kafka import KafkaError
 
@@ -48,3 +50,9 @@ def test_what_is_not_written_when_the_outbox_closes_has_failed_by_then() -> None
     # when the outbox is closed before the record's time is up, its caller is told
     outbox.close()
     assert isinstance(promise.exception(0), ClusterError)
+
+
+def test_an_outbox_that_nobody_closes_keeps_no_process_alive() -> None:
+    outbox = Outbox({"bootstrap.servers": NOBODY, "log_level": 0}, limit_s=0.2)
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "delivery-reports"] == [True]
+    outbox.close()

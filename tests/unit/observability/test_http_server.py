@@ -2,12 +2,14 @@
 
 import gc
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from http import HTTPStatus
 
 import pytest
 
+from ensemble.clock import until
 from ensemble.free_ports import free_ports
 from ensemble.observability.http_server import HttpServer, Request, Response
 
@@ -92,6 +94,33 @@ def test_who_hangs_up_in_the_middle_of_a_request_is_not_logged(serve: Serve, cap
 def test_a_large_answer_arrives_whole(serve: Serve) -> None:
     body = b"line\n" * 400_000
     assert send(serve(body=body), b"GET /metrics HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n" + body)
+
+
+def until_nobody_listens(port: int) -> None:
+    for _ in until(30, 0.01):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+    pytest.fail("the server listens on")
+
+
+def test_a_request_that_has_begun_when_the_server_stops_is_answered() -> None:
+    # given half of a request, and a server that is told to stop
+    server = HttpServer(lambda _: Response(HTTPStatus.OK, b"well"), "test", 30, grace_s=30)
+    [port] = free_ports(1)
+    server.start("127.0.0.1", port)
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as client:
+        client.sendall(b"GET /livez HTTP/1.1\r\n")
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        until_nobody_listens(port)
+
+        # when the other half comes, then it is answered, and the server ends
+        client.sendall(b"\r\n")
+        assert b"".join(iter(lambda: client.recv(65_536), b"")).endswith(b"well")
+    stopping.join(30)
+    assert not stopping.is_alive()
 
 
 def test_a_server_that_stops_hangs_up_and_gives_its_port_back() -> None:
