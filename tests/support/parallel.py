@@ -12,16 +12,19 @@ from xdist.scheduler import LoadScopeScheduling
 
 _SHARING: Final = (
     r"tests/end_to_end/test_(?!chaos|drills)",  # one system, and test_verified.py judges what the others did to it
-    r"tests/integration/test_operator_",  # one flow
+    r"tests/integration/test_(operator_|control_room|tracing)",  # one flow
     r"tests/contract/test_port_",  # one service
 )
 _ALONE: Final = re.compile(
     r"tests/end_to_end/test_(chaos|drills)\.py::"
-    r"|tests/integration/test_(?!security|verify_kafka|distribution)\w+\.py::"  # they share their worker's broker alone
+    # Nothing but their worker's broker is shared.
+    r"|tests/integration/test_(?!security|verify_kafka|distribution|embedded|slow_broker|idle_expiry)\w+\.py::"
 )
 _LONGEST: Final = (
     "tests/end_to_end/",
     "tests/integration/test_tutorial.py",
+    "tests/integration/test_slow_broker.py",
+    "tests/integration/test_embedded.py",
     "tests/integration/test_security.py",
     "tests/integration/test_verify_kafka.py",
     "tests/integration/test_cli_demo.py",
@@ -46,12 +49,12 @@ def rank(test: str) -> int:
 
 
 def worker_count(tests: Sequence[str], cores: int) -> int:
-    """Return how many workers run what the command line names: three for two cores.
+    """Return how many workers run what the command line names: two for each core.
 
-    Tests on Kafka wait for half of their time. 0, which is this process, for single tests: they end before workers are
-    ready.
+    Tests on Kafka wait for more than half of their time. 0, which is this process, for single tests: they end before
+    workers are ready.
     """
-    return 0 if tests and all("::" in test for test in tests) else min(max(2, cores * 3 // 2), _MOST_WORKERS)
+    return 0 if tests and all("::" in test for test in tests) else min(cores * 2, _MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)

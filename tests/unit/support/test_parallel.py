@@ -8,6 +8,9 @@ FLOW = "tests/end_to_end/test_verified.py::test_nothing_was_lost_or_done_twice"
 CHAOS = "tests/end_to_end/test_chaos.py::test_every_order_ends_whatever_breaks[everything]"
 SLOTS = "tests/integration/test_slots.py::test_the_newer_process_wins"
 SECURE = "tests/integration/test_security.py::test_a_wrong_password"
+SLOW = "tests/integration/test_slow_broker.py::test_commands_answer"
+PAUSES = "tests/integration/test_operator_pauses.py::test_waves"
+TRACING = "tests/integration/test_tracing.py::test_an_order_is_one_trace"
 UNIT = "tests/unit/kafka/test_groups.py::test_a_group"
 
 
@@ -19,6 +22,9 @@ UNIT = "tests/unit/kafka/test_groups.py::test_a_group"
         pytest.param(CHAOS, CHAOS.replace("everything", "given-up"), False, id="one after the other would take long"),
         pytest.param(SLOTS, f"{SLOTS}_again", False, id="any worker's broker"),
         pytest.param(SECURE, SECURE.replace("wrong", "right"), True, id="one secure broker"),
+        pytest.param(SLOW, f"{SLOW}_again", True, id="one slow broker"),
+        pytest.param(PAUSES, SLOTS, False, id="a flow, and any broker"),
+        pytest.param(PAUSES, TRACING, True, id="one flow of two files"),
         pytest.param(UNIT, UNIT.replace("a_group", "no_group"), True, id="one file"),
         pytest.param(UNIT, UNIT.replace("groups", "topics"), False, id="two files"),
     ],
@@ -33,7 +39,7 @@ def test_what_takes_longest_begins_first() -> None:
 
 @pytest.mark.parametrize(
     ("tests", "cores", "count"),
-    [([], 1, 2), ([], 2, 3), (["tests/unit"], 4, 6), ([], 64, 8), ([SLOTS], 2, 0), ([SLOTS, "tests/unit"], 2, 3)],
+    [([], 1, 2), ([], 2, 4), (["tests/unit"], 3, 6), ([], 64, 8), ([SLOTS], 2, 0), ([SLOTS, "tests/unit"], 2, 4)],
 )
 def test_single_tests_run_in_this_process(tests: list[str], cores: int, count: int) -> None:
     assert worker_count(tests, cores) == count
