@@ -94,11 +94,16 @@ def cluster_for_tests(choice: KafkaChoice, directory: Path) -> Iterator[Cluster]
     """Give the session its Kafka."""
     if choice.kafka == "env":
         yield Cluster(os.environ["KAFKA_BOOTSTRAP_SERVERS"])
-    elif choice.kafka == "containers" and (not choice.or_embedded or pull()):
+    elif is_in_container(choice, pull):
         with container() as kafka:
             yield Cluster(kafka.bootstrap_servers, kafka)
     else:
         yield from _embedded(directory)
+
+
+def is_in_container(choice: KafkaChoice, pull: Callable[[], bool]) -> bool:
+    """Tell whether the chosen Kafka runs in a container. Where an embedded one serves as well, its image is pulled."""
+    return choice.kafka == "containers" and (not choice.or_embedded or pull())
 
 
 def _embedded(directory: Path) -> Iterator[Cluster]:

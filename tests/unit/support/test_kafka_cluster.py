@@ -1,12 +1,22 @@
 """Which Kafka the suite takes."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from ensemble.errors import ConfigurationError
 from ensemble.free_ports import HOST, free_ports
-from ensemble.testing.clusters import Choice, Engine, choose
+from ensemble.testing.clusters import (
+    Choice,
+    Cluster,
+    Engine,
+    KafkaChoice,
+    choose,
+    cluster_for_tests,
+    is_in_container,
+)
 from ensemble.testing.containers import ApacheKafkaContainer
 
 NAMED = {"KAFKA_BOOTSTRAP_SERVERS": "there:9092"}
@@ -16,7 +26,7 @@ def engine(availability: Engine) -> Callable[[], Engine]:
     return lambda: availability
 
 
-def never_asked() -> Engine:
+def never_asked() -> NoReturn:
     raise AssertionError
 
 
@@ -38,6 +48,20 @@ def test_an_image_that_may_not_be_had_leaves_the_embedded_one() -> None:
 
 def test_without_an_engine_it_is_the_embedded_one() -> None:
     assert choose(None, {}, engine(Engine.NONE)).kafka == "embedded"
+
+
+@pytest.mark.parametrize("is_pulled", [True, False])
+def test_an_image_is_pulled_only_where_the_embedded_one_serves_as_well(*, is_pulled: bool) -> None:
+    at_will = choose(None, {}, engine(Engine.ANSWERS))
+    assert is_in_container(at_will, lambda: is_pulled) is is_pulled
+    assert is_in_container(choose("containers", {}, never_asked), never_asked)
+    assert not is_in_container(choose("embedded", {}, never_asked), never_asked)
+
+
+def test_a_named_cluster_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NAMED["KAFKA_BOOTSTRAP_SERVERS"])
+    with cluster_for_tests(KafkaChoice("env", "there"), tmp_path) as cluster:
+        assert cluster == Cluster("there:9092")
 
 
 @pytest.mark.parametrize("forced", ["containers", "embedded"])
