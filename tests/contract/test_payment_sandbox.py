@@ -34,7 +34,7 @@ def test_every_answered_charge_is_there_after_a_kill_9_under_load(tmp_path: Path
         charging = [pool.submit(_charge_until_killed, sandbox, answered) for _ in range(8)]
         _wait_until(lambda: len(answered) > 200)
         sandbox.kill()
-        assert all(task.result(timeout=20) is None for task in charging)
+        assert all(task.result(timeout=60) is None for task in charging)
     with running_sandbox(ledger) as sandbox:
         page = sandbox.send("GET", "/v1/ledger?limit=10000").document
         assert answered <= {entry["order_id"] for entry in page["entries"]}
@@ -51,7 +51,7 @@ def _charge_until_killed(sandbox: SandboxProcess, answered: set[str]) -> None:
         answered.add(order_id)
 
 
-def _wait_until(condition: Any, limit_s: float = 20) -> None:
+def _wait_until(condition: Any, limit_s: float = 60) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -65,7 +65,7 @@ def test_sigterm_lets_go_of_hanging_requests_and_books_late_charges(tmp_path: Pa
         hanging = pool.submit(sandbox.charge, "hanging", "tok_hang")
         _wait_until(lambda: sandbox.entries_of("hanging"))
         sandbox.process.send_signal(signal.SIGTERM)
-        assert sandbox.process.wait(10) == 0
-        assert hanging.result(10).status == 503
+        assert sandbox.process.wait(30) == 0
+        assert hanging.result(30).status == 503
     with running_sandbox(ledger) as sandbox:
         assert sandbox.entries_of(order_id) == [("charge", "captured", 500)]

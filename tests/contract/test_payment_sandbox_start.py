@@ -15,7 +15,7 @@ def refusal(*flags: str, **environment: str) -> str:
     """Return the output of a sandbox that cannot start; it must exit with 2 and no traceback."""
     command = sandbox_command(*flags)
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=20, check=False, env={**os.environ, **environment}
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
     )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -158,7 +158,7 @@ def _configure(access: ClusterClient, settings_by_topic: Mapping[str, Mapping[st
         for topic, settings in settings_by_topic.items()
     ]
     for future in access.admin.incremental_alter_configs(resources).values():
-        future.result(10)
+        future.result(30)
 
 
 def _await(condition: Callable[[], bool], expected: str, limit_s: float = 120) -> None:

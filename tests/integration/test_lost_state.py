@@ -39,7 +39,7 @@ def work_then_stop(shop: Shop) -> None:
 
 def delete_group(shop: Shop) -> None:
     for future in shop.outsider.admin.delete_consumer_groups([shop.name]).values():
-        future.result(10)
+        future.result(30)
 
 
 def test_a_group_without_offsets_does_not_start_from_the_beginning(shop: Shop) -> None:
@@ -69,7 +69,7 @@ def test_offsets_out_of_range_stop_the_service(shop: Shop) -> None:
     ends = outsider.ends(outsider.inputs)
     gone = [TopicPartition(*place, end) for place, end in ends.items()]
     for future in outsider.admin.delete_records(gone).values():
-        future.result(10)
+        future.result(30)
 
     thread = shop.thread()
     thread.start()
@@ -96,7 +96,7 @@ def empty(shop: Shop, suffix: str) -> None:
     topic, outsider = shop.outsider.topic(suffix), shop.outsider
     ends = outsider.ends([(topic, partition) for partition in range(PARTITIONS)])
     for future in outsider.admin.delete_records([TopicPartition(*place, end) for place, end in ends.items()]).values():
-        future.result(10)
+        future.result(30)
 
 
 def test_a_quiet_topic_is_committed_to_its_end_and_outlives_its_retention(shop: Shop) -> None:
@@ -132,7 +132,7 @@ def test_offsets_that_a_release_before_committed_at_a_marker_are_moved_on(shop: 
     for future in outsider.admin.alter_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(shop.name, at_marker)]
     ).values():
-        future.result(10)
+        future.result(30)
     empty(shop, "news")
     with shop.thread():
         outsider.until_done()
@@ -146,7 +146,7 @@ def test_a_new_group_without_state_starts_at_the_first_record(shop: Shop) -> Non
     outsider.send(script("a", "tell too old"))
     places = [TopicPartition(*place, end) for place, end in outsider.ends(outsider.inputs).items()]
     for future in outsider.admin.delete_records(places).values():
-        future.result(10)
+        future.result(30)
     outsider.send(script("a", "tell first"))
     with shop.thread():
         outsider.until_done()
@@ -163,7 +163,7 @@ def test_an_input_that_is_new_to_the_group_is_read_from_its_start(shop: Shop) ->
     for future in outsider.admin.alter_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(shop.name, expected)]
     ).values():
-        future.result(10)
+        future.result(30)
     with shop.thread():
         outsider.until_done()
         outsider.await_texts("a", "heard old news")
@@ -173,8 +173,8 @@ def make_again(shop: Shop, suffix: str) -> None:
     """Delete a topic, and have `topics apply` make what is missing."""
     topic, admin = shop.outsider.topic(suffix), shop.outsider.admin
     for future in admin.delete_topics([topic]).values():
-        future.result(10)
-    wait_for(lambda: topic not in admin.list_topics(timeout=10).topics, "the topic to be gone")
+        future.result(30)
+    wait_for(lambda: topic not in admin.list_topics(timeout=30).topics, "the topic to be gone")
     topics.apply(admin, shop.outsider.topics)
 
 

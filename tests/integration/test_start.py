@@ -34,8 +34,8 @@ def rename(shop: Shop) -> Service:
 
 
 def make(shop: Shop, topic: NewTopic) -> None:
-    for future in shop.outsider.admin.create_topics([topic], operation_timeout=10).values():
-        future.result(10)
+    for future in shop.outsider.admin.create_topics([topic], operation_timeout=30).values():
+        future.result(30)
 
 
 def test_topics_that_do_not_exist(shop: Shop) -> None:
@@ -113,7 +113,7 @@ def test_a_health_port_that_is_taken(shop: Shop) -> None:
 
 def get(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()

@@ -33,7 +33,7 @@ def limit_record_size(admin: AdminClient, topic: str, size: int) -> None:
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for future in admin.incremental_alter_configs([resource]).values():
-        future.result(10)
+        future.result(30)
 
 
 def count(thread: ServiceThread, shop: Shop, metric: str) -> float:

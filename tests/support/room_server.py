@@ -22,7 +22,7 @@ from services.control_room.settings import ControlRoomSettings
 from tests.support.rehearsal_in_memory import rehearse_in_memory
 from tests.support.shared_flow import SharedFlow
 
-_START_S = 20.0
+_START_S = 60.0
 _STOP_S = 60.0
 
 

@@ -22,8 +22,8 @@ from services.payment_sandbox.server import create_app
 from services.payment_sandbox.settings import SandboxSettings
 
 APPROVE = "tok_approve"
-_START_S = 20.0
-_STOP_S = 10.0
+_START_S = 60.0
+_STOP_S = 30.0
 
 
 @dataclass(frozen=True)
