@@ -1,4 +1,6 @@
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,16 +14,29 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
-from ensemble.embedded import EmbeddedKafka, EmbeddedKafkaError, Running, find_running, silent
-from ensemble.embedded.layout import Layout
+from ensemble.embedded import EmbeddedKafka, EmbeddedKafkaError, Running, Security, find_running, silent
+from ensemble.embedded.jars import JarCache, cache_directory, pinned_jars
+from ensemble.embedded.java import find_java
+from ensemble.embedded.layout import Layout, Ports, broker_settings
 from ensemble.embedded.running import read
+from ensemble.embedded.storage import CHECKPOINT, Jvm, format_storage
 
 LIMIT_S = 30.0
 
 
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory in which a broker has run."""
+    directory = tmp_path_factory.mktemp("used")
+    with EmbeddedKafka(directory):
+        pass
+    return directory
+
+
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "kafka"
+def directory(used: Path, tmp_path: Path) -> Path:
+    """Return a copy of it."""
+    return shutil.copytree(used, tmp_path / "kafka")
 
 
 @contextmanager
@@ -52,8 +67,13 @@ def note_of(directory: Path) -> Running:
 
 
 def test_a_running_broker_is_found_until_it_is_stopped(directory: Path) -> None:
-    with EmbeddedKafka(directory) as running:
+    broker = EmbeddedKafka(directory)
+    with broker as running:
         assert find_running(directory) == running.bootstrap_servers
+        with pytest.raises(EmbeddedKafkaError, match="runs at"):
+            broker.erase()
+        with pytest.raises(EmbeddedKafkaError, match=running.bootstrap_servers):
+            EmbeddedKafka(directory).start(silent)
 
     assert find_running(directory) is None
     assert not running.is_process_alive
@@ -61,16 +81,36 @@ def test_a_running_broker_is_found_until_it_is_stopped(directory: Path) -> None:
 
 def test_a_second_start_takes_less_than_six_seconds_of_two_cores(directory: Path) -> None:
     """By what it costs, since the clock on the wall depends on who else runs."""
-    with EmbeddedKafka(directory):
-        pass
     with EmbeddedKafka(directory) as running:
         cost = psutil.Process(running.pid).cpu_times()
         assert cost.user + cost.system < 12
 
 
-def test_data_and_ports_survive_a_kill(directory: Path) -> None:
+def features(checkpoint: Path) -> set[tuple[bytes, bytes]]:
+    """Return the name and the level of each feature."""
+    return set(re.findall(rb"([a-z.]+\.version)\0(.)", checkpoint.read_bytes(), re.DOTALL))
+
+
+def test_a_new_storage_has_the_features_that_kafkas_own_tool_gives_it(tmp_path: Path) -> None:
+    """After another version of Kafka was pinned, `bootstrap.checkpoint` is to be taken from its tool."""
+    layout, security = Layout(tmp_path / "kafka"), Security(tmp_path)
+    layout.make()
+    security.prepare()
+    layout.properties.write_text(broker_settings(layout, Ports(1, 2)) + security.settings(Ports(1, 2)))
+    layout.logging.touch()
+
+    format_storage(layout, Jvm(find_java(), JarCache(cache_directory(), pinned_jars()).classpath), security)
+
+    assert len(features(CHECKPOINT)) > 3
+    assert features(CHECKPOINT) == features(layout.data / CHECKPOINT.name)
+
+
+def test_after_a_kill_data_and_ports_are_the_same_and_transactions_have_a_leader_that_stays(directory: Path) -> None:
+    """Those that were about to end are ended when they are loaded; meanwhile their partitions must have a leader."""
     broker = EmbeddedKafka(directory)
     with broker as before:
+        settings = {"bootstrap.servers": before.bootstrap_servers, "transactional.id": "writer", "log_level": 0}
+        Producer(settings).init_transactions(LIMIT_S)
         broker.kill()
         assert find_running(directory) is None
 
@@ -78,18 +118,6 @@ def test_data_and_ports_survive_a_kill(directory: Path) -> None:
 
         assert (after.cluster_id, after.bootstrap_servers) == (before.cluster_id, before.bootstrap_servers)
         assert after.pid != before.pid
-
-
-def test_after_a_kill_transactions_are_loaded_by_a_leader_that_stays(directory: Path) -> None:
-    """Those that were about to end are ended when they are loaded; meanwhile their partitions must have a leader."""
-    broker = EmbeddedKafka(directory)
-    with broker as running:
-        settings = {"bootstrap.servers": running.bootstrap_servers, "transactional.id": "writer", "log_level": 0}
-        Producer(settings).init_transactions(LIMIT_S)
-        broker.kill()
-
-        broker.restart()
-
         Producer(settings).init_transactions(LIMIT_S)
         log = Layout(directory).log.read_text()
         assert log.count("Loading transaction metadata from __transaction_state-0") == 1
@@ -97,14 +125,12 @@ def test_after_a_kill_transactions_are_loaded_by_a_leader_that_stays(directory: 
 
 
 def test_erased_data_are_a_new_cluster(directory: Path) -> None:
-    broker = EmbeddedKafka(directory)
-    with broker as before, pytest.raises(EmbeddedKafkaError, match="runs at"):
-        broker.erase()
+    before, broker = Layout(directory).cluster_id.read_text(), EmbeddedKafka(directory)
 
     broker.erase()
 
     with broker as after:
-        assert after.cluster_id != before.cluster_id
+        assert after.cluster_id != before.strip()
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -129,11 +155,6 @@ def test_a_second_command_finds_the_broker_of_the_first(tmp_path: Path) -> None:
         with owner(tmp_path) as second:
             assert second.stdout is not None
             assert second.stdout.readline() == bootstrap
-
-
-def test_a_directory_holds_one_broker(directory: Path) -> None:
-    with EmbeddedKafka(directory) as running, pytest.raises(EmbeddedKafkaError, match=running.bootstrap_servers):
-        EmbeddedKafka(directory).start(silent)
 
 
 def test_a_start_right_after_the_owner_was_killed_waits_for_the_old_broker(tmp_path: Path) -> None:
@@ -180,8 +201,6 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_damaged_data_are_reported_with_the_place_of_the_log(directory: Path) -> None:
-    with EmbeddedKafka(directory):
-        pass
     (directory / "data" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=another\n")
 
     with pytest.raises(EmbeddedKafkaError, match=r"Stored node id 7 doesn.t match .*server\.log"):

@@ -117,7 +117,9 @@ class Layout:
 
 def broker_settings(layout: Layout, ports: Ports) -> str:
     """Return the server.properties of a single node that is broker and controller."""
-    return SETTINGS.format(host=HOST, clients=ports.clients, controller=ports.controller, data=layout.data.name)
+    return SETTINGS.format(
+        node=NODE_ID, host=HOST, clients=ports.clients, controller=ports.controller, data=layout.data.name
+    )
 
 
 def property_value(text: object) -> str:
@@ -127,10 +129,11 @@ def property_value(text: object) -> str:
     return "".join(chr(number) if chr(number) in _PLAIN else f"\\u{number:04x}" for number in numbers)
 
 
+NODE_ID = 1
 SETTINGS = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller}
+node.id={node}
+controller.quorum.voters={node}@{host}:{controller}
 listeners=PLAINTEXT://{host}:{clients},CONTROLLER://{host}:{controller}
 advertised.listeners=PLAINTEXT://{host}:{clients}
 controller.listener.names=CONTROLLER

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.java import java_environment
-from ensemble.embedded.layout import Layout
+from ensemble.embedded.layout import NODE_ID, Layout
 from ensemble.embedded.security import Security
 
 FORMAT_LIMIT_S = 300.0
+CHECKPOINT = Path(__file__).with_name("bootstrap.checkpoint")
+"""What Kafka's own tool writes for a new cluster that anyone may enter, whichever: the levels of its features."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,15 @@ class Jvm:
 def format_storage(layout: Layout, jvm: Jvm, security: Security | None = None, limit_s: float = FORMAT_LIMIT_S) -> str:
     """Return the cluster id of the storage, after formatting it if it is new or was left half done.
 
-    With `security` the storage begins with its first user. Raises EmbeddedKafkaError after `limit_s`.
+    With `security` the storage begins with its first user, whose password Kafka's own tool has to encode: that takes a
+    Java, and raises EmbeddedKafkaError after `limit_s`.
     """
     if layout.cluster_id.exists():
         return layout.cluster_id.read_text(encoding="utf-8").strip()
     shutil.rmtree(layout.data, ignore_errors=True)
     cluster_id = new_cluster_id()
     if security is None:
-        _format(layout, jvm, cluster_id, limit_s=limit_s)
+        _write_storage(layout.data, cluster_id)
     else:
         first_user = security.first_user(layout)
         try:
@@ -60,6 +63,14 @@ def format_storage(layout: Layout, jvm: Jvm, security: Security | None = None, l
 def new_cluster_id() -> str:
     """Return an id as Kafka makes them: 16 random bytes in base64, not taken for an option."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
+
+
+def _write_storage(data: Path, cluster_id: str) -> None:
+    data.mkdir()
+    (data / CHECKPOINT.name).write_bytes(CHECKPOINT.read_bytes())
+    identity = {"version": 1, "node.id": NODE_ID, "cluster.id": cluster_id, "directory.id": new_cluster_id()}
+    text = "".join(f"{name}={value}\n" for name, value in identity.items())
+    (data / "meta.properties").write_text(text, encoding="utf-8")
 
 
 def _format(layout: Layout, jvm: Jvm, cluster_id: str, *more: str, limit_s: float) -> None:
