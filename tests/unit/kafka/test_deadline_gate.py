@@ -89,6 +89,12 @@ def test_a_setback_of_one_partition_leaves_the_others_alone(task: PartitionTask)
     assert deadlines.open_until(task, NOW) == NOW
 
 
+def test_the_end_of_another_partition_opens_nothing(task: PartitionTask) -> None:
+    deadlines = gate(Ends(commands=3))
+    deadlines.reached(COMMANDS, 1, 3)
+    assert deadlines.open_until(task, NOW) is None
+
+
 def test_what_was_put_back_is_read_again_and_nothing_else(task: PartitionTask) -> None:
     """The client tells an end once; a topic where nothing comes would keep the gate shut for ever."""
     deadlines = gate(Ends(commands=3, news=2))

@@ -15,8 +15,8 @@ class Watch:
     """Problems on a clock that a test sets, and the topics that the brokers know."""
 
     def __init__(self) -> None:
-        self.now, self.topics = 0.0, set[str]()
-        self.problems = FetchProblems(lambda topic: topic in self.topics, lambda: self.now)
+        self.now, self.topics, self.looks = 0.0, set[str](), 0
+        self.problems = FetchProblems(self._exists, lambda: self.now)
 
     def poll(self, until: float, error: KafkaError | None = None) -> None:
         """Poll each second until then; each poll meets the error."""
@@ -25,6 +25,10 @@ class Watch:
             if error is not None:
                 self.problems.note(PLACE, 7, error)
             self.problems.check()
+
+    def _exists(self, topic: str) -> bool:
+        self.looks += 1
+        return topic in self.topics
 
 
 def test_an_offset_that_cannot_be_read_is_told_and_then_ends_the_process_with_its_place() -> None:
@@ -56,6 +60,7 @@ def test_a_topic_that_a_restarting_broker_denies_is_waited_for() -> None:
     watch.problems.note(PLACE, None, UNKNOWN)
     watch.poll(20)
     assert watch.problems.describe() == "no broker knows topic shop.commands for 20 s"
+    assert watch.looks <= 5, "the brokers are asked now and then"
     watch.topics.add("shop.commands")
     watch.poll(3 * MISSING_LIMIT_S)
     assert watch.problems.describe() == ""

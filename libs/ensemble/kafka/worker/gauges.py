@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from math import inf
 from typing import Final
 
@@ -20,8 +21,16 @@ _EVERY_S: Final = 1.0
 class Gauges:
     """Samples once a second, never per message."""
 
-    def __init__(self, metrics: LoopMetrics, plan: CompiledService, assignment: Assignment, admin: AdminClient) -> None:
-        self._metrics, self._plan, self._assignment = metrics, plan, assignment
+    def __init__(
+        self,
+        metrics: LoopMetrics,
+        plan: CompiledService,
+        assignment: Assignment,
+        admin: AdminClient,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._metrics, self._plan, self._assignment, self._now = metrics, plan, assignment, now
         self._open = OpenTransactions(admin)
         self._expiring = ExpiringRecords(
             admin,
@@ -33,11 +42,11 @@ class Gauges:
     @property
     def are_due(self) -> bool:
         """Whether a second has passed since the last samples."""
-        return time.monotonic() >= self._next
+        return self._now() >= self._next
 
     def sample(self, stopped: int, stuck_s: float, skew_s: float) -> None:
         """Take the samples; `stopped` partitions take no records now."""
-        self._next, tasks = time.monotonic() + _EVERY_S, list(self._assignment.running.values())
+        self._next, tasks = self._now() + _EVERY_S, list(self._assignment.running.values())
         self._metrics.record_parked(tasks, self._plan.clock.now())
         self._metrics.record_stopped(stopped, (outage.handler for outage in self._assignment.breakers.lasting))
         self._metrics.record_stuck(stuck_s)
