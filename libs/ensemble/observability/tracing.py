@@ -65,7 +65,7 @@ class DerivedIds:
         self._random, self._next = RandomIdGenerator(), threading.local()
 
     @contextmanager
-    def promised(self, *, trace_id: int = 0, span_id: int = 0) -> Iterator[None]:
+    def promised(self, *, trace_id: int, span_id: int = 0) -> Iterator[None]:
         """Have the span that this thread starts meanwhile take these ids; 0: a random one."""
         self._next.trace_id, self._next.span_id = trace_id, span_id
         try:

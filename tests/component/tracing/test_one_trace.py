@@ -204,6 +204,13 @@ def test_nothing_is_kept_of_outputs_that_did_not_leave(traces: Traces, tmp_path:
     assert tracing._unsent == {}
 
 
+def test_nothing_is_kept_of_timers_that_were_scheduled(traces: Traces, tmp_path: Path) -> None:
+    tracing = traces.of("shop")
+    driver = ServiceTestDriver(scripted_service("shop", tmp_path), interceptors=[tracing])
+    driver.receive(script("a", "remind alarm 5 tell x"))
+    assert tracing._scheduled == {}
+
+
 def test_a_record_without_a_trace_begins_the_one_that_its_outputs_say(shop: ServiceTestDriver, traces: Traces) -> None:
     shop.receive(script("a", "tell x"), message_id="one")
     process, send = *traces.spans("process"), *traces.spans("send")

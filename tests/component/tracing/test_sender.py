@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from ensemble.observability.tracing import SenderTracing
+from ensemble.observability.tracing import SenderTracing, otlp_provider
 
 TRACE, SPAN = 0xA << 124, 0xB << 60
 NAMED = f"00-{TRACE:032x}-{SPAN:016x}-01"
@@ -49,6 +49,24 @@ def ids(span: ReadableSpan) -> tuple[int, int]:
 def test_a_message_without_a_caller_has_the_ids_that_its_header_names(sender: Sender) -> None:
     span = sender.send(NAMED, begins_trace=True)
     assert (ids(span), span.parent) == ((TRACE, SPAN), None)
+
+
+def test_ids_that_nothing_names_are_random_before_a_named_one_and_after_it(sender: Sender) -> None:
+    before = sender.send("", begins_trace=False)
+    sender.send(NAMED, begins_trace=True)
+    after = sender.send("", begins_trace=False)
+    random = [*ids(before), *ids(after)]
+    assert len({*random, TRACE, SPAN}) == 6
+    assert min(random) > 1_000_000
+
+
+def test_a_service_names_its_instance_and_a_client_names_none() -> None:
+    for instance in ("", "2"):
+        provider = otlp_provider("http://127.0.0.1:1/v1/traces", "shop", instance)
+        named = provider.resource.attributes.get("service.instance.id", "its own")
+        assert (named == "2") == (instance == "2")
+        assert named
+        provider.shutdown()
 
 
 def test_a_message_of_a_caller_with_a_span_is_a_child_of_it(sender: Sender) -> None:
