@@ -35,7 +35,8 @@ class Authorizer:
     def _operations(self, resource: str, name: str) -> list[Any]:
         return [SimpleNamespace(name=n.operation) for n in self.allowed if (n.resource, n.name) == (resource, name)]
 
-    def describe_topics(self, topics: Any, **_: Any) -> dict[str, Any]:
+    def describe_topics(self, topics: Any, *, include_authorized_operations: bool, **_: Any) -> dict[str, Any]:
+        assert include_authorized_operations, "the broker tells them to nobody else"
         return {name: self._topic(name) for name in topics.topic_names}
 
     def _topic(self, name: str) -> Any:
@@ -45,7 +46,10 @@ class Authorizer:
         code = KafkaError.TOPIC_AUTHORIZATION_FAILED
         return answer(authorized_operations=operations) if operations else refuse(code)
 
-    def describe_consumer_groups(self, names: list[str], **_: Any) -> dict[str, Any]:
+    def describe_consumer_groups(
+        self, names: list[str], *, include_authorized_operations: bool, **_: Any
+    ) -> dict[str, Any]:
+        assert include_authorized_operations, "as above"
         operations = self._operations("group", names[0])
         return {names[0]: refuse(self.group_error) if self.group_error else answer(authorized_operations=operations)}
 

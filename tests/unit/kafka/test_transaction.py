@@ -289,9 +289,24 @@ class Recorder(ScriptedProducer):
         self.produced.append(record)
 
 
-def test_all_records_of_a_transaction_carry_the_brokers_time_and_the_first_of_the_state_is_reported() -> None:
-    producer: Any = Recorder()
-    transactions = Transactions(
+class FullBuffer(Recorder):
+    """Has room for one more record after each poll."""
+
+    has_room = False
+
+    def poll(self, _: float) -> int:
+        self.has_room = True
+        return 0
+
+    def produce(self, *record: Any) -> None:
+        if not self.has_room:
+            raise BufferError
+        self.has_room = False
+        super().produce(*record)
+
+
+def transactions_of(producer: Any) -> Transactions:
+    return Transactions(
         config={"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
         timeout_s=0.2,
         rivals=Slot(),
@@ -299,6 +314,13 @@ def test_all_records_of_a_transaction_carry_the_brokers_time_and_the_first_of_th
         on_state=lambda *_: None,
         stamp=lambda: 1_750_000_000_000,
     )
+
+
+@pytest.mark.parametrize("producer", [Recorder(), FullBuffer()], ids=["room for all", "room for one"])
+def test_all_records_of_a_transaction_carry_the_brokers_time_and_the_first_of_the_state_is_reported(
+    producer: Recorder,
+) -> None:
+    transactions = transactions_of(producer)
     transactions.open(lambda: False, LIMIT_S)
     changes = [("shop.changelog", 0, [(b"a", b"1"), (b"b", None)])]
     transactions.commit(Work([("shop.events", b"value", b"key", [], 0)], changes, OFFSETS, group=None))
