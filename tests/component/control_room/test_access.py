@@ -51,6 +51,12 @@ def test_on_loopback_nobody_logs_in() -> None:
     assert (person.name, person.role) == ("me", Role.ACT)
 
 
+@pytest.mark.parametrize("header", ["Basic no-base64!", "Basic /w==", "Basic", "Digest abc", "act-secret"])
+def test_credentials_that_cannot_be_read_are_none(room: RoomInMemory, header: str) -> None:
+    client = browser(room, token="act-secret", see_token="see-secret")
+    assert client.get("/api/topology", headers={"Authorization": header}).status_code == 401
+
+
 def test_a_token_lets_in_and_says_what_may_be_done(room: RoomInMemory) -> None:
     client = browser(room, token="act-secret", see_token="see-secret")
 
