@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 from ensemble.errors import EnsembleError
 from ensemble.messages import GenericDecoder
 from verifier.evidence import Evidence
-from verifier.facts import Booking, DeadLetter, Message, Position, Seen, StateRecord, Waiting
+from verifier.facts import Booking, DeadLetter, Message, Position, Raw, Seen, StateRecord, Waiting
 from verifier.flow import ORDER_EVENTS
 from verifier.runtime_formats import MOST_SEEN, describe_pause
-from verifier.storage import BOOKING, KEPT, STATE, WAITED, Note, Rows
+from verifier.storage import BOOKING, KEPT, NO_ORDER, RAW, STATE, WAITED, Note, Rows
 
 ENDED: Final = ("completed", "cancelled")
 
@@ -30,7 +30,7 @@ class Case:
     def __init__(self, evidence: Evidence, decoders: Decoders, rows: Rows) -> None:
         subject, messages, notes = rows
         self.evidence, self.messages, self._decoders = evidence, messages, decoders
-        self.order_id = "" if subject.startswith("\0") else subject
+        self.order_id = "" if subject.startswith(NO_ORDER) else subject
         self.unreadable: dict[Position, str] = {}
         """The states that a rule has asked for and that cannot be read, and why."""
         self._notes: dict[int, list[Note]] = {}
@@ -180,6 +180,23 @@ class Case:
         return not self.has_all_requests or any(step in each.fields["steps"] for each in self.of_type("SettleOrder"))
 
     # -- what waits, or was given up ------------------------------------------------------------------------------
+
+    @cached_property
+    def raws(self) -> Mapping[Position, Raw]:
+        """Return the bytes of a record that was given up, and of its dead letters, by where they lie."""
+        return {Position(*note[1:4]): Raw(*note[-1]) for note in self._notes.get(RAW, ())}
+
+    @property
+    def letters(self) -> Iterable[tuple[DeadLetter, Raw]]:
+        """Return the dead letters of one record, and their bytes."""
+        letters = self.evidence.letters_by_position
+        return ((letters[at], raw) for at, raw in self.raws.items() if at in letters)
+
+    @property
+    def original(self) -> Raw | None:
+        """Return the bytes of the record that these dead letters were."""
+        letters = self.evidence.letters_by_position
+        return next((raw for at, raw in self.raws.items() if at not in letters), None)
 
     def letter_of(self, service: str, message: Message) -> DeadLetter | None:
         """Return the service's dead letter of the message."""

@@ -119,6 +119,11 @@ class Evidence:
         """Return the message topics that have lost a beginning."""
         return sorted({topic for (topic, _), first in self.firsts.items() if first and topic in KEY_OF})
 
+    @cached_property
+    def letters_by_position(self) -> Mapping[Position, DeadLetter]:
+        """Return all dead letters; they are to be added before."""
+        return {letter.position: letter for letter in self.letters}
+
     # -- dead letters ---------------------------------------------------------------------------------------------
 
     def add_letter(self, letter: DeadLetter) -> None:
@@ -129,12 +134,12 @@ class Evidence:
             self.originals.add(letter.source)
             self._index(letter, letter.source)
 
-    def note_newer_attempt(self, message: Message) -> None:
+    def note_newer_attempt(self, message_id: str, position: Position) -> None:
         """Have the dead letters that hold this attempt, and name an older one, stand for it as well."""
-        for letter in self._by_id.get(message.message_id, ()):
-            if letter.source != message.position:
+        for letter in self._by_id.get(message_id, ()):
+            if letter.source != position:
                 self.newer.add(letter.position)
-                self._index(letter, message.position)
+                self._index(letter, position)
 
     def _index(self, letter: DeadLetter, position: tuple[str, int, int]) -> None:
         before = self._latest.get((letter.service, position))

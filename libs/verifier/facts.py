@@ -50,8 +50,6 @@ class Message(NamedTuple):
     """Its order, empty if there is none."""
     fault: str
     """Why it cannot be read as a message of its topic; empty when it can."""
-    misplaced: str
-    """Why it lies where it should not; empty when it lies right."""
     fields: Mapping[str, Any]
     """Those that a rule looks at."""
 

@@ -14,6 +14,7 @@ ORDER_EVENTS: Final = "orders.events"
 ORDER_CHANGELOG: Final = "order.order-changelog"
 SHIPMENT_CHANGELOG: Final = "shipping.shipment-changelog"
 WAREHOUSE_CHANGELOG: Final = "inventory.warehouse-changelog"
+STATE_TOPICS: Final = (ORDER_STATE, ORDER_CHANGELOG, SHIPMENT_CHANGELOG, WAREHOUSE_CHANGELOG)
 REQUESTS: Final = "orchestrator.commands"
 """What operators and customers ask of an order: few write here, and most partitions of an old cluster are empty."""
 
@@ -100,6 +101,7 @@ FIELDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "PaymentConfirmed": ("amount", "currency", "charge_id"),
     "PaymentRefunded": ("amount",),
     "SettleOrder": ("steps",),
+    **dict.fromkeys(("FulfilOrder", "ReleaseStock", "DispatchStock"), ("warehouse_id",)),
     "ReceiveStock": ("warehouse_id", "sku", "quantity"),
     **dict.fromkeys(_FACTS, ("warehouse_id", "sku", "quantity", "sequence", "receipt_id")),
 }

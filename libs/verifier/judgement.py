@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from verifier.case import ENDED, Case, Decoders
-from verifier.checks.dead_letters import check_dead_letters, check_failures
+from verifier.checks.dead_letters import check_copies, check_failures, check_letters
 from verifier.checks.endings import check_endings
 from verifier.checks.inputs import check_inputs
 from verifier.checks.money import check_money
@@ -79,9 +79,9 @@ def judge(evidence: Evidence, archive: Archive, decoders: Decoders, tell: Tell, 
     return judgement
 
 
-def judge_failures(evidence: Evidence, archive: Archive) -> list[Violation]:
+def judge_failures(evidence: Evidence) -> list[Violation]:
     """Judge what concerns no single order: dead letters, and what operators have asked for."""
-    return [*check_dead_letters(evidence, archive), *check_operations(evidence)]
+    return [*check_letters(evidence), *check_operations(evidence)]
 
 
 def _checks(archive: Archive, *, has_provider: bool) -> list[Check]:
@@ -93,6 +93,7 @@ def _checks(archive: Archive, *, has_provider: bool) -> list[Check]:
         check_transitions,
         check_pauses,
         partial(check_traces, archive=archive),
+        check_copies,
         check_failures,
         check_sequence,
         check_records,

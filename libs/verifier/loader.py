@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from ensemble.errors import EnsembleError
 from ensemble.messages import GenericDecoder, bounded_id, trace_in
@@ -14,7 +15,6 @@ from verifier.facts import Asked, Booking, Level, Message, Place, Position, Raw,
 from verifier.flow import (
     EXTERNAL_TOPICS,
     FIELDS_OF,
-    KEY_OF,
     LEDGER,
     MESSAGE_TOPICS,
     ORDER_CHANGELOG,
@@ -25,7 +25,7 @@ from verifier.flow import (
     TYPES_OF,
     WAREHOUSE_CHANGELOG,
 )
-from verifier.placement import partition_of
+from verifier.placement import describe_wrong_partition
 from verifier.runtime_formats import (
     CONTROL,
     DEAD_LETTER,
@@ -36,10 +36,7 @@ from verifier.runtime_formats import (
     read_dead_letter,
     read_parked_key,
 )
-from verifier.storage import KEPT, STATE, WAITED, Storage
-
-_NO_ORDER: Final = "\0"
-"""Before the subject of a message that is about no order: no order is called so."""
+from verifier.storage import KEPT, NO_ORDER, STATE, WAITED, Storage
 
 
 def _no_lags() -> dict[str, Counter[str]]:
@@ -76,6 +73,19 @@ class Tally:
         self.violations += other.violations
 
 
+class _Lane(NamedTuple):
+    """What is the same for all records of one partition of messages."""
+
+    is_external: bool
+    partitions: int
+    has_lost_beginning: bool
+    cut: int
+    least_read: int
+    """Up to here every reader has read."""
+    committed: Mapping[str, int]
+    """The next offset of each reader."""
+
+
 class Loader:
     """Takes every record of the topics that the check reads; dead letters and stock snapshots first."""
 
@@ -91,7 +101,7 @@ class Loader:
         self._numbered: dict[tuple[str, int, str, int], Waiting] = {}
         self._keys: dict[tuple[str, int, str], Mapping[str, Any]] = {}
         self._first_offsets: dict[Place, int] = {}
-        self._least_read: dict[Place, int] = {}
+        self._lanes: dict[Place, _Lane] = {}
         self._short_names: dict[str, str] = {}
         self._takers: dict[str, Callable[[Any, Position], None]] = {
             ORDER_STATE: self._take_state,
@@ -108,7 +118,7 @@ class Loader:
         if topic not in self._takers:
             self._takers[topic] = self._taker_of(topic)
         if position in self.evidence.originals:
-            self._storage.add_raw(position, _raw(record))
+            self._storage.add_raw(position, _raw(record), position)
         self._takers[topic](record, position)
 
     def _taker_of(self, topic: str) -> Callable[[Any, Position], None]:
@@ -128,39 +138,49 @@ class Loader:
     # -- messages -------------------------------------------------------------------------------------------------
 
     def _take_message(self, record: Any, position: Position) -> None:
-        time = _time_of(record)
-        if self.evidence.firsts.get(position[:2]):
-            self.evidence.first_times.setdefault(position[:2], time)
-        headers, key = dict(record.headers() or ()), record.key()
-        kind, fields, fault = self._content(record.value(), position.topic)
+        topic, partition, offset = position
+        lane = self._lanes.get((topic, partition)) or self._lane(topic, partition)
+        time, key, headers = _time_of(record), record.key(), dict(record.headers() or ())
+        if lane.has_lost_beginning:
+            self.evidence.first_times.setdefault((topic, partition), time)
+        kind, fields, fault = self._content(record.value(), topic)
         order_id = fields.get("order_id", "")
         if self._orders is not None and order_id not in self._orders:
             return
-        own_id, source = headers.get("ce_id"), _text(headers.get("ce_source"))
-        message = Message(
-            *position,
-            time,
-            key,
-            kind,
-            bounded_id(own_id) if own_id else position.as_id,
-            source,
-            source.removeprefix(SERVICE) if source.startswith(SERVICE) else "",
-            _id(headers.get("ce_correlationid")),
-            _id(headers.get("ce_causationid")),
-            trace_in(headers),
-            order_id,
-            fault or ("" if key else "it has no key") or self._fault_of_place(key, position),
-            self._misplaced(key, position, fields),
-            {name: fields.get(name) for name in FIELDS_OF.get(kind, ())} if fields else {},
+        if not fault:
+            fault = "" if key else "it has no key"
+            if key and lane.is_external:
+                fault = describe_wrong_partition(key, partition, lane.partitions)
+        own_id = headers.get("ce_id")
+        message_id = bounded_id(own_id) if own_id else position.as_id
+        message = (
+            *(topic, partition, offset, time, key, kind, message_id, *_writer(headers.get("ce_source"))),
+            *(_id(headers.get("ce_correlationid")), _id(headers.get("ce_causationid")), trace_in(headers)),
+            *(order_id, fault, {name: fields.get(name) for name in FIELDS_OF.get(kind, ())} if fields else {}),
         )
-        self._count(message)
+        self._count(lane, topic, kind, offset)
         if kind in SENT_AGAIN:
-            self.evidence.note_newer_attempt(message)
-        if position.topic == LEDGER and not message.fault and self._orders is None:
-            self.tally.violations += self.evidence.warehouses.take(message, fields)
-        is_about_order = order_id and not message.fault
-        subject = order_id if is_about_order else _NO_ORDER + fields.get("receipt_id", message.message_id)
+            self.evidence.note_newer_attempt(message_id, position)
+        if topic == LEDGER and not fault and self._orders is None:
+            self.tally.violations += self.evidence.warehouses.take(Message._make(message), fields)
+        is_about_order = order_id and not fault
+        subject = order_id if is_about_order else NO_ORDER + fields.get("receipt_id", message_id)
         self._storage.add_message(subject, message)
+
+    def _lane(self, topic: str, partition: int) -> _Lane:
+        """Return what is known of the partition, from now on at once."""
+        place, evidence = (topic, partition), self.evidence
+        committed = {reader: evidence.committed.get(reader, {}).get(place, 0) for reader in READERS_OF[topic]}
+        cut = evidence.cut.get(place, 0)
+        lane = self._lanes[place] = _Lane(
+            topic in EXTERNAL_TOPICS,
+            evidence.partitions[topic],
+            bool(evidence.firsts.get(place)),
+            cut,
+            min(committed.values(), default=cut),
+            committed,
+        )
+        return lane
 
     def _content(self, value: bytes | None, topic: str) -> tuple[str, dict[str, Any], str]:
         """Return type, fields, and what is wrong."""
@@ -170,15 +190,13 @@ class Loader:
             name, _, _, fields = self._decoder.decode(value)
         except EnsembleError as error:
             return self._claimed(value), {}, str(error)
-        kind = self._short_name(name)
+        kind = self._short_names.get(name) or self._short_name(name)
         if kind not in TYPES_OF[topic]:
             return kind, {}, f"{kind} does not belong on {topic}"
         return kind, fields, ""
 
     def _short_name(self, name: str) -> str:
-        if name not in self._short_names:
-            self._short_names[name] = name.rpartition(".")[2]
-        return self._short_names[name]
+        return self._short_names.setdefault(name, name.rpartition(".")[2])
 
     def _claimed(self, value: bytes) -> str:
         """Return the type that a broken record claims, if its schema is known."""
@@ -187,36 +205,12 @@ class Loader:
         except EnsembleError:
             return ""
 
-    def _fault_of_place(self, key: bytes, position: Position) -> str:
-        return self._off_its_partition(key, position) if position.topic in EXTERNAL_TOPICS else ""
-
-    def _off_its_partition(self, key: bytes, position: Position) -> str:
-        right = partition_of(key, self.evidence.partitions[position.topic])
-        return f"its key belongs to partition {right}" if right != position.partition else ""
-
-    def _misplaced(self, key: bytes | None, position: Position, fields: Mapping[str, Any]) -> str:
-        """Return why a readable message lies where it should not."""
-        if not fields or not key:
-            return ""
-        about = fields.get(KEY_OF[position.topic])
-        if about is not None and about.encode() != key:
-            return f"its key is {key.decode(errors='replace')!r}, but it is about {about!r}"
-        return self._off_its_partition(key, position)
-
-    def _count(self, message: Message) -> None:
-        self.tally.messages[message.topic] += 1
-        self.tally.types[message.type] += 1
-        place = message[:2]
-        if self._read_by_all(place) <= message.offset < self.evidence.cut.get(place, 0):
-            for reader in READERS_OF[message.topic]:
-                self.tally.lags[reader][message.topic] += not self.evidence.was_read(reader, message)
-
-    def _read_by_all(self, place: Place) -> int:
-        """Return the offset up to which every reader has read."""
-        if place not in self._least_read:
-            committed = (self.evidence.committed.get(reader, {}).get(place, 0) for reader in READERS_OF[place[0]])
-            self._least_read[place] = min(committed, default=self.evidence.cut.get(place, 0))
-        return self._least_read[place]
+    def _count(self, lane: _Lane, topic: str, kind: str, offset: int) -> None:
+        self.tally.messages[topic] += 1
+        self.tally.types[kind] += 1
+        if lane.least_read <= offset < lane.cut:
+            for reader, next_offset in lane.committed.items():
+                self.tally.lags[reader][topic] += next_offset <= offset
 
     # -- dead letters ---------------------------------------------------------------------------------------------
 
@@ -224,7 +218,8 @@ class Loader:
         raw = _raw(record)
         letter = read_dead_letter(position, raw)
         self.evidence.add_letter(letter)
-        self._storage.add_raw(position, raw)
+        if letter.source is not None:
+            self._storage.add_raw(position, raw, letter.source)
 
     # -- what services keep ---------------------------------------------------------------------------------------
 
@@ -315,7 +310,7 @@ class Loader:
         """Return whose a parked record is: its order's, or its own where it is about none."""
         content = self._content(fields["value"], fields["topic"])[1] if fields and fields["topic"] in TYPES_OF else {}
         is_about_none = content and not content.get("order_id")
-        return _NO_ORDER + fields["message_id"] if fields and is_about_none else key.key
+        return NO_ORDER + fields["message_id"] if fields and is_about_none else key.key
 
     def finish(self) -> None:
         """Say which keys are held back, once everything was read."""
@@ -364,8 +359,11 @@ def _raw(record: Any) -> Raw:
     return Raw(record.key(), record.value(), tuple(record.headers() or ()))
 
 
-def _text(value: bytes | None) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else ""
+@lru_cache(maxsize=1_000)
+def _writer(source: bytes | None) -> tuple[str, str]:
+    """Return who wrote a record, as its header says, and which service that is, empty for the outside."""
+    text = source.decode(errors="replace") if isinstance(source, bytes) else ""
+    return text, text.removeprefix(SERVICE) if text.startswith(SERVICE) else ""
 
 
 def _id(value: bytes | None) -> str:

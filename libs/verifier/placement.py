@@ -14,6 +14,12 @@ def partition_of(key: bytes, partitions: int) -> int:
     return (_murmur2(key) & 0x7FFFFFFF) % partitions
 
 
+def describe_wrong_partition(key: bytes, partition: int, partitions: int) -> str:
+    """Return that a key's records lie elsewhere; nothing if they lie in this partition."""
+    right = partition_of(key, partitions)
+    return f"its key belongs to partition {right}" if right != partition else ""
+
+
 def _murmur2(data: bytes) -> int:
     hashed = 0x9747B28C ^ len(data)
     blocks, rest = divmod(len(data), 4)

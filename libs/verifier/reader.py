@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from ensemble.kafka.client import assigned_reader, readable
 from ensemble.waiting import ignore, wait_for
 from verifier.facts import Place
+from verifier.flow import STATE_TOPICS
 from verifier.source import CannotCheck, Take
 
 Tell = Callable[[str], None]
@@ -124,8 +125,10 @@ class Cluster:
                 self.tell(f"verify: {min(read, total)} of {total} records read")
 
     def _next(self, consumer: Consumer) -> list[Any]:
+        """Return what comes next. Headers cost as much to read as all the rest, and those of states are never read."""
         first = consumer.poll(0.5)
-        return [] if first is None else [readable(record) for record in (first, *consumer.consume(_CHUNK, 0))]
+        records = () if first is None else (first, *consumer.consume(_CHUNK, 0))
+        return [record if record.topic() in STATE_TOPICS else readable(record) for record in records]
 
     def _offsets(self, places: Iterable[Place], spec: Any, isolation: IsolationLevel) -> dict[Place, int]:
         specs = {At(topic, partition): spec for topic, partition in places}

@@ -22,10 +22,9 @@ from verifier.flow import (
     DUTIES,
     LEDGER,
     MESSAGE_TOPICS,
-    ORDER_CHANGELOG,
     ORDER_STATE,
     SERVICES,
-    SHIPMENT_CHANGELOG,
+    STATE_TOPICS,
     TYPES_OF,
     WAREHOUSE_CHANGELOG,
 )
@@ -42,12 +41,11 @@ from verifier.work import Work
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
 ReadBookings = Callable[[], Iterable[Booking]]
 """Returns the payment provider's ledger. It raises CannotCheck, also later, if that cannot be read."""
-_STATE_TOPICS: Final = (ORDER_STATE, ORDER_CHANGELOG, SHIPMENT_CHANGELOG, WAREHOUSE_CHANGELOG)
 _PROCESSES: Final = 2
 """More would be faster, and take more memory than was promised."""
 _MANY: Final = 200_000
-_BUCKETS: Final = 256
-_RECORDS_IN_BUCKET: Final = 50_000
+_BUCKETS: Final = 1_024
+_RECORDS_IN_BUCKET: Final = 20_000
 _QUIET_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.25
 _EVENTS_OF_NO_EFFECT: Final = frozenset(
@@ -153,7 +151,7 @@ class Verification:
         evidence = Evidence(source.now(), partitions, source.committed_ends(places), committed=committed)
         with Storage(work.files, 0) as storage:
             loader = work.loader(storage, evidence)
-            has_provider = self._options.provider_url is not None and self._load_bookings(loader, storage)
+            has_provider = self._options.provider_url is not None and self._load_bookings(loader)
             self._set_firsts(evidence, places)
             ends = source.ends(places)
             early = {place: end for place, end in ends.items() if place[0].endswith((DEAD_LETTER, WAREHOUSE_CHANGELOG))}
@@ -161,11 +159,10 @@ class Verification:
             work.read(loader, evidence.firsts, {place: end for place, end in ends.items() if place not in early})
         return evidence, loader.tally, has_provider
 
-    def _load_bookings(self, loader: Loader, storage: Storage) -> bool:
+    def _load_bookings(self, loader: Loader) -> bool:
         try:
             loader.take_bookings(self._read_bookings())
         except CannotCheck as error:
-            storage.forget_bookings()
             self._problems.append(f"money was not checked: {error}")
             return False
         return True
@@ -214,7 +211,7 @@ def _partitions(source: Source) -> Mapping[str, int]:
         )
     if missing:
         raise CannotCheck(f"topics are missing: {', '.join(missing)}; `{command('topics apply')}` makes them")
-    names = {*needed, *_STATE_TOPICS, *(name for name in counts if name.endswith((DEAD_LETTER, *RUNTIMES_OWN)))}
+    names = {*needed, *STATE_TOPICS, *(name for name in counts if name.endswith((DEAD_LETTER, *RUNTIMES_OWN)))}
     return {name: counts[name] for name in sorted(names & counts.keys())}
 
 

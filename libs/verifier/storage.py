@@ -1,20 +1,19 @@
-"""All that was read, in SQLite files of its own: written in the order of reading, read order by order.
+"""All that was read, in files of its own: written in the order of reading, read order by order.
 
-Subjects are spread over buckets by a hash. A bucket is so small that it is sorted in memory, and each bucket is judged
-by itself, in whichever process.
+Subjects are spread over buckets by a hash. A file holds chunks, each a few entries of one bucket; a bucket is so small
+that it is read as a whole, and each one is judged by itself, in whichever process.
 """
 
 from __future__ import annotations
 
-import json
 import marshal
 import sqlite3
+from array import array
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -23,24 +22,27 @@ from zlib import crc32
 from verifier.facts import Message, Position, Raw
 from verifier.flow import EXTERNAL_TOPICS
 
-MESSAGE, STATE, KEPT, BOOKING, WAITED = range(5)
-"""The sorts of entries: messages; notes of the order state, another changelog, the provider, what waits or waited."""
-_PENDING: Final = 10_000
+STATE, KEPT, BOOKING, WAITED, RAW = range(5)
+"""The sorts of notes: the order state, another changelog, the provider, what waits or waited, a dead letter's bytes."""
+NO_ORDER: Final = "\0"
+"""Before the subject of what is about no order: no order is called so."""
+_PENDING: Final = 20_000
 """So many entries are written at once."""
-_PRAGMAS: Final = """
-    PRAGMA page_size = 16384; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
-"""
-_RAW: Final = "CREATE TABLE raw (topic, partition, offset, key, value, headers, PRIMARY KEY (topic, partition, offset))"
+_ID: Final = Message._fields.index("message_id")
+_FORMAT: Final = 2
+"""Of `marshal`: the one without references, which would be looked for in vain."""
 
 Note = tuple[int, str, int, int, int, Any]
 """Sort, topic, partition, offset, time, and content: bytes of a state, or plain values."""
 Rows = tuple[str, list[Message], list[Note]]
 """A subject with its messages and notes."""
+Chunk = tuple[list[tuple[str, Any]], list[tuple[str, Note]], list[int]]
+"""Some of a bucket: messages and notes, with their subjects, and numbers of ids that must be unique."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where the entries lie: a file for each process that reads records, and in each one a table for each bucket."""
+    """Where the entries lie: a file for each process that reads records."""
 
     directory: Path
     count: int
@@ -48,75 +50,62 @@ class Files:
 
     @property
     def paths(self) -> list[Path]:
-        return [self.directory / f"{number}.db" for number in range(self.count)]
+        return [self.directory / f"{number}.chunks" for number in range(self.count)]
 
 
 class Storage(AbstractContextManager["Storage"]):
     """Takes what one process reads, by subject: an order's id, or what stands for one."""
 
     def __init__(self, files: Files, number: int) -> None:
-        self._buckets = files.buckets
-        self._connection = sqlite3.connect(files.paths[number], isolation_level=None, cached_statements=files.buckets)
-        self._connection.executescript(_PRAGMAS + _RAW)
-        for bucket in range(files.buckets):
-            self._connection.execute(f"CREATE TABLE entry_{bucket} (subject TEXT, sort INTEGER, id INTEGER, content)")
-            self._connection.execute(f"CREATE TABLE id_{bucket} (id INTEGER)")
-        self._pending: list[list[tuple[str, int, int | None, bytes]]] = [[] for _ in range(files.buckets)]
-        self._pending_ids: list[list[tuple[int]]] = [[] for _ in range(files.buckets)]
+        self._path, self._buckets = files.paths[number], files.buckets
+        self._file = self._path.open("wb")
+        self._places = [array("Q") for _ in range(files.buckets)]
+        self._pending: list[Chunk] = [([], [], []) for _ in range(files.buckets)]
         self._count = self._bookings = 0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is None:
-            self.flush()
-        self._connection.close()
+            self._flush()
+            _index_of(self._path).write_bytes(marshal.dumps(self._places))
+        self._file.close()
 
-    def add_message(self, subject: str, message: Message) -> None:
-        """Add a message."""
-        message_id = _hash(message.message_id)
-        if message.topic not in EXTERNAL_TOPICS:
-            self._pending_ids[message_id % self._buckets].append((message_id,))
-        self._add(subject, MESSAGE, message_id, message)
+    def add_message(self, subject: str, message: tuple[Any, ...]) -> None:
+        """Add a message, as the plain values of its fields."""
+        if message[0] not in EXTERNAL_TOPICS:
+            number = _number_of(message[_ID])
+            self._pending[number % self._buckets][2].append(number)
+        self._pending[crc32(subject.encode()) % self._buckets][0].append((subject, message))
+        self._add()
 
     def add_note(self, subject: str, note: Note) -> None:
         """Add what else is known of a subject."""
-        self._add(subject, note[0], None, note)
+        self._pending[crc32(subject.encode()) % self._buckets][1].append((subject, note))
+        self._add()
 
-    def _add(self, subject: str, sort: int, message_id: int | None, content: tuple[Any, ...]) -> None:
-        bucket = crc32(subject.encode()) % self._buckets
-        self._pending[bucket].append((subject, sort, message_id, marshal.dumps(tuple(content))))
+    def _add(self) -> None:
         self._count += 1
         if self._count >= _PENDING:
-            self.flush()
+            self._flush()
 
     def add_booking(self, order_id: str, at: int, content: tuple[Any, ...]) -> None:
         """Add an entry of the provider's ledger, behind those before."""
         self._bookings += 1
         self.add_note(order_id, (BOOKING, "", 0, self._bookings, at, content))
 
-    def add_raw(self, position: Position, raw: Raw) -> None:
-        """Keep the bytes of a dead letter, or of the record that it was."""
-        headers = json.dumps([(name, None if value is None else value.hex()) for name, value in raw.headers])
-        row = (*position, raw.key, raw.value, headers)
-        self._connection.execute("INSERT OR REPLACE INTO raw VALUES (?, ?, ?, ?, ?, ?)", row)
+    def add_raw(self, position: Position, raw: Raw, source: Position) -> None:
+        """Keep the bytes of a dead letter, or of the record that it was: that is their subject."""
+        self.add_note(f"{NO_ORDER}{source}", (RAW, *position, 0, tuple(raw)))
 
-    def flush(self) -> None:
-        """Write what was added."""
-        self._connection.execute("BEGIN")
-        for bucket in range(self._buckets):
-            self._connection.executemany(f"INSERT INTO entry_{bucket} VALUES (?, ?, ?, ?)", self._pending[bucket])
-            self._connection.executemany(f"INSERT INTO id_{bucket} VALUES (?)", self._pending_ids[bucket])
-            self._pending[bucket].clear()
-            self._pending_ids[bucket].clear()
-        self._connection.execute("COMMIT")
+    def _flush(self) -> None:
+        for places, (messages, notes, ids) in zip(self._places, self._pending, strict=True):
+            if messages or notes or ids:
+                places.append(self._file.tell())
+                marshal.dump((messages, notes, ids), self._file, _FORMAT)
+                for entries in (messages, notes, ids):
+                    entries.clear()
         self._count = 0
-
-    def forget_bookings(self) -> None:
-        """Remove what was read of a ledger that could not be read to its end."""
-        self.flush()
-        for bucket in range(self._buckets):
-            self._connection.execute(f"DELETE FROM entry_{bucket} WHERE sort = ?", (BOOKING,))
 
 
 class Archive(AbstractContextManager["Archive"]):
@@ -124,89 +113,90 @@ class Archive(AbstractContextManager["Archive"]):
 
     def __init__(self, files: Files, number: int) -> None:
         self._own_buckets = range(number, files.buckets, files.count)
-        self._buckets, self._has_ids = files.buckets, False
-        self._connection = sqlite3.connect(":memory:", isolation_level=None, uri=True)
-        self._connection.execute("PRAGMA temp_store = FILE")
-        self._schemas = [f"file_{number}" for number in range(files.count)]
-        for schema, path in zip(self._schemas, files.paths, strict=True):
-            self._connection.execute(f"ATTACH ? AS {schema}", (f"{path.as_uri()}?mode=ro",))
+        self._open = ExitStack()
+        self._files = [self._open.enter_context(path.open("rb")) for path in files.paths]
+        self._places = [_read_index(path) for path in files.paths]
+        self._repeated: list[int] = []
+        self._by_id: sqlite3.Connection | None = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self._open.close()
+        if self._by_id is not None:
+            self._by_id.close()
 
     def cases(self) -> Iterator[Rows]:
-        """Return each subject of the own buckets with its messages and notes, each topic's and partition's in order."""
+        """Yield each subject of the own buckets with its messages and notes, each topic's and partition's in order."""
         for bucket in self._own_buckets:
-            tables = self._all("subject, sort, content", f"entry_{bucket}")
-            for subject, rows in groupby(self._connection.execute(f"{tables} ORDER BY subject"), itemgetter(0)):
-                messages, notes = [], []
-                for _, sort, content in rows:
-                    entry = marshal.loads(content)  # noqa: S302  a file of our own
-                    if sort == MESSAGE:
-                        messages.append(Message._make(entry))
-                    else:
-                        notes.append(entry)
-                messages.sort(key=_PLACE_OF_MESSAGE)
-                notes.sort(key=_PLACE_OF_NOTE)
-                yield subject, messages, notes
+            messages: defaultdict[str, list[Message]] = defaultdict(list)
+            notes: defaultdict[str, list[Note]] = defaultdict(list)
+            ids: list[int] = []
+            for file, buckets in enumerate(self._places):
+                for place in buckets[bucket]:
+                    some_messages, some_notes, some_ids = self._chunk(file, place)
+                    for subject, message in some_messages:
+                        messages[subject].append(Message._make(message))
+                    for subject, note in some_notes:
+                        notes[subject].append(note)
+                    ids += some_ids
+            if len(set(ids)) < len(ids):
+                self._repeated += (number for number, count in Counter(ids).items() if count > 1)
+            for subject in sorted(messages.keys() | notes.keys()):
+                yield subject, sorted(messages.get(subject, ())), sorted(notes.get(subject, ()))
 
-    def _all(self, columns: str, table: str) -> str:
-        return " UNION ALL ".join(f"SELECT {columns} FROM {schema}.{table}" for schema in self._schemas)
+    def _chunk(self, file: int, place: int) -> Chunk:
+        self._files[file].seek(place)
+        chunk: Chunk = marshal.load(self._files[file])  # noqa: S302  a file of our own
+        return chunk
 
     def with_id(self, message_id: str) -> list[Message]:
         """Return all messages with this id; the first question makes an index."""
-        return [each for each in self._with_hash(_hash(message_id)) if each.message_id == message_id]
+        return [each for each in self._with_number(_number_of(message_id)) if each.message_id == message_id]
 
-    def _with_hash(self, number: int) -> list[Message]:
-        if not self._has_ids:
-            self._make_ids()
-        messages = []
-        for table, row in self._connection.execute("SELECT place, row FROM ids WHERE id = ?", (number,)).fetchall():
-            (content,) = self._connection.execute(f"SELECT content FROM {table} WHERE rowid = ?", (row,)).fetchone()
-            messages.append(Message._make(marshal.loads(content)))  # noqa: S302  as above
-        return sorted(messages, key=_PLACE_OF_MESSAGE)
+    def _with_number(self, number: int) -> list[Message]:
+        if self._by_id is None:
+            self._by_id = self._index()
+        chunks = self._by_id.execute("SELECT DISTINCT file, place FROM ids WHERE id = ?", (number,)).fetchall()
+        messages = (Message._make(message) for at in chunks for _, message in self._chunk(*at)[0])
+        return sorted(each for each in messages if _number_of(each.message_id) == number)
 
-    def _make_ids(self) -> None:
-        self._connection.execute("CREATE TEMP TABLE ids (id INTEGER, place TEXT, row INTEGER)")
-        for schema in self._schemas:
-            for bucket in range(self._buckets):
-                table = f"{schema}.entry_{bucket}"
-                rows = f"SELECT id, '{table}', rowid FROM {table} WHERE sort = {MESSAGE}"
-                self._connection.execute(f"INSERT INTO ids {rows}")
-        self._connection.execute("CREATE INDEX temp.ids_by_id ON ids (id)")
-        self._has_ids = True
+    def _index(self) -> sqlite3.Connection:
+        """Return in which chunks each id is, from a file that goes with its connection."""
+        index = sqlite3.connect("", isolation_level=None)
+        index.execute("CREATE TABLE ids (id INTEGER, file INTEGER, place INTEGER)")
+        for file, buckets in enumerate(self._places):
+            for place in (place for places in buckets for place in places):
+                rows = ((_number_of(message[_ID]), file, place) for _, message in self._chunk(file, place)[0])
+                index.executemany("INSERT INTO ids VALUES (?, ?, ?)", rows)
+        index.execute("CREATE INDEX ids_by_id ON ids (id)")
+        return index
 
     def repeated_ids(self) -> Iterator[Message]:
-        """Return each message whose id an earlier one on its topic has, but on topics that outsiders write to."""
-        for bucket in self._own_buckets:
-            ids = self._all("id", f"id_{bucket}")
-            repeated = f"SELECT id FROM ({ids}) GROUP BY id HAVING COUNT(*) > 1"
-            for (number,) in self._connection.execute(repeated).fetchall():
-                seen: set[tuple[str, str]] = set()
-                for message in self._with_hash(number):
-                    identity = message.topic, message.message_id
-                    if identity in seen and message.topic not in EXTERNAL_TOPICS:
-                        yield message
-                    seen.add(identity)
+        """Yield each message whose id an earlier one on its topic has, in the buckets that `cases` has gone through.
 
-    def raw(self, position: Position) -> Raw | None:
-        """Return the bytes that were kept of a record, None if no record lies there."""
-        sql = "SELECT key, value, headers FROM {}.raw WHERE topic = ? AND partition = ? AND offset = ?"
-        rows = (self._connection.execute(sql.format(schema), position).fetchone() for schema in self._schemas)
-        row = next(filter(None, rows), None)
-        if row is None:
-            return None
-        pairs = ((name, None if text is None else bytes.fromhex(text)) for name, text in json.loads(row[2]))
-        return Raw(row[0], row[1], tuple(pairs))
+        Topics that outsiders write to are left out.
+        """
+        for number in self._repeated:
+            seen: set[tuple[str, str]] = set()
+            for message in self._with_number(number):
+                identity = message.topic, message.message_id
+                if identity in seen and message.topic not in EXTERNAL_TOPICS:
+                    yield message
+                seen.add(identity)
 
 
-_PLACE_OF_MESSAGE: Final = itemgetter(0, 1, 2)
-_PLACE_OF_NOTE: Final = itemgetter(0, 1, 2, 3)
+def _index_of(path: Path) -> Path:
+    return path.with_suffix(".index")
 
 
-def _hash(message_id: str) -> int:
+def _read_index(path: Path) -> list[array[int]]:
+    """Return where the chunks of each bucket lie in a file."""
+    places = marshal.loads(_index_of(path).read_bytes())  # noqa: S302  a file of our own
+    return [array("Q", raw) for raw in places]
+
+
+def _number_of(message_id: str) -> int:
     """Return a number of 60 bits for an id; those of services are 32 hexadecimal digits as random as a hash."""
     try:
         return int(message_id[:15], 16)

@@ -64,8 +64,7 @@ class Work:
         """Judge everything that was read, in as many processes as there are files."""
         with Processes([partial(_judge, self, number, evidence) for number in range(1, self.files.count)]) as processes:
             judgement = _judge(self, 0, evidence, tell)
-            with Archive(self.files, 0) as archive:
-                judgement.violations += judge_failures(evidence, archive)
+            judgement.violations += judge_failures(evidence)
             for other in processes.results():
                 judgement.merge(other)
         return judgement

@@ -13,37 +13,39 @@ from verifier.evidence import Evidence
 from verifier.facts import DeadLetter, Message, Position, Raw, Violation
 from verifier.flow import COMMANDS
 from verifier.runtime_formats import EXCEPTION, VALUE_LENGTH, VALUE_SHA256
-from verifier.storage import Archive
 
 CHECK = "dead letters"
 
 
-def check_dead_letters(evidence: Evidence, archive: Archive) -> Iterator[Violation]:
-    """Report dead letters that differ from the record they name, or that exist twice."""
+def check_letters(evidence: Evidence) -> Iterator[Violation]:
+    """Report dead letters that exist twice, that name no record, and that nobody has redriven."""
     times = Counter((letter.service, letter.source, letter.generation) for letter in evidence.letters)
     for (service, source, _), count in times.items():
         if source is not None and count > 1:
             yield Violation(CHECK, str(source), f"lies {count} times in the dead letters of {service}")
     for letter in evidence.letters:
-        for reason in (*_judge(evidence, archive, letter), *_redriven_by_nobody(evidence, letter)):
+        if letter.source is None:
+            yield Violation(CHECK, str(letter.position), "its headers do not say which record it was")
+        for reason in _redriven_by_nobody(evidence, letter):
             yield Violation(CHECK, str(letter.position), reason)
 
 
-def _judge(evidence: Evidence, archive: Archive, letter: DeadLetter) -> Iterator[str]:
-    source = letter.source
-    if source is None:
-        yield "its headers do not say which record it was"
-    elif source.offset >= evidence.firsts.get(source[:2], 0):
-        yield from _compare(evidence, archive, letter, source)
+def check_copies(case: Case) -> Iterator[Violation]:
+    """Report dead letters that differ from the record that they name."""
+    for letter, raw in case.letters:
+        source = letter.source
+        if source is not None and source.offset >= case.evidence.firsts.get(source[:2], 0):
+            yield from (
+                Violation(CHECK, str(letter.position), reason) for reason in _compare(case, letter, source, raw)
+            )
 
 
-def _compare(evidence: Evidence, archive: Archive, letter: DeadLetter, source: Position) -> Iterator[str]:
-    original, now = archive.raw(source), archive.raw(letter.position)
-    if original is None or now is None:
+def _compare(case: Case, letter: DeadLetter, source: Position, now: Raw) -> Iterator[str]:
+    if case.original is None:
         yield f"it says that it was {source}, where no record lies"
-    elif letter.position not in evidence.newer:
-        edited = evidence.edited.get((letter.service, source), set()) if letter.generation else set()
-        for part, is_equal in _parts(original, now, edited).items():
+    elif letter.position not in case.evidence.newer:
+        edited = case.evidence.edited.get((letter.service, source), set()) if letter.generation else set()
+        for part, is_equal in _parts(case.original, now, edited).items():
             if not is_equal:
                 yield f"its {part} of {source}"
 

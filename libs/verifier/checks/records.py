@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from verifier.case import Case
 from verifier.checks.inputs import duties_of, is_put_aside
-from verifier.facts import Violation
+from verifier.facts import Message, Violation
+from verifier.flow import KEY_OF
+from verifier.placement import describe_wrong_partition
 from verifier.storage import Archive
 
 CHECK = "records"
@@ -15,12 +17,20 @@ CHECK = "records"
 def check_records(case: Case) -> Iterator[Violation]:
     """Report invalid records that no service has dead-lettered or still will."""
     for message in case.messages:
-        fault = message.fault and not duties_of(message)
-        reason = message.fault if fault else "" if message.fault else message.misplaced
+        reason = (message.fault if not duties_of(message) else "") if message.fault else _misplaced(case, message)
         if reason and not is_put_aside(case, message):
             yield Violation(CHECK, str(message), reason)
     for position, error in case.unreadable.items():
         yield Violation(CHECK, str(position), f"state that cannot be read: {error}")
+
+
+def _misplaced(case: Case, message: Message) -> str:
+    """Return why a message lies where it should not, empty if it lies right."""
+    topic, key = message.topic, message.key or b""
+    about = message.order_id if KEY_OF[topic] == "order_id" else message.fields["warehouse_id"]
+    if about is not None and about.encode() != key:
+        return f"its key is {key.decode(errors='replace')!r}, but it is about {about!r}"
+    return describe_wrong_partition(key, message.partition, case.evidence.partitions[topic])
 
 
 def check_ids(archive: Archive) -> Iterator[Violation]:
