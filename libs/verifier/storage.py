@@ -10,7 +10,7 @@ import marshal
 import sqlite3
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -28,16 +28,17 @@ NO_ORDER: Final = "\0"
 """Before the subject of what is about no order: no order is called so."""
 _PENDING: Final = 20_000
 """So many entries are written at once."""
+_NOTE_LENGTH: Final = 6
 _ID: Final = Message._fields.index("message_id")
-_FORMAT: Final = 2
-"""Of `marshal`: the one without references, which would be looked for in vain."""
+_SIZE_BYTES: Final = 4
+"""Before a chunk: `marshal` would read a file byte by byte."""
 
 Note = tuple[int, str, int, int, int, Any]
 """Sort, topic, partition, offset, time, and content: bytes of a state, or plain values."""
 Rows = tuple[str, list[Message], list[Note]]
 """A subject with its messages and notes."""
-Chunk = tuple[list[tuple[str, Any]], list[tuple[str, Note]], list[int]]
-"""Some of a bucket: messages and notes, with their subjects, and numbers of ids that must be unique."""
+Chunk = tuple[list[str], list[bytes], list[int]]
+"""Some of a bucket: subjects, for each a message or a note as bytes, and numbers of ids that must be unique."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,16 @@ class Storage(AbstractContextManager["Storage"]):
         if message[0] not in EXTERNAL_TOPICS:
             number = _number_of(message[_ID])
             self._pending[number % self._buckets][2].append(number)
-        self._pending[crc32(subject.encode()) % self._buckets][0].append((subject, message))
-        self._add()
+        self._add(subject, message)
 
     def add_note(self, subject: str, note: Note) -> None:
         """Add what else is known of a subject."""
-        self._pending[crc32(subject.encode()) % self._buckets][1].append((subject, note))
-        self._add()
+        self._add(subject, note)
 
-    def _add(self) -> None:
+    def _add(self, subject: str, entry: tuple[Any, ...]) -> None:
+        subjects, entries, _ = self._pending[crc32(subject.encode()) % self._buckets]
+        subjects.append(subject)
+        entries.append(marshal.dumps(entry))
         self._count += 1
         if self._count >= _PENDING:
             self._flush()
@@ -99,12 +101,13 @@ class Storage(AbstractContextManager["Storage"]):
         self.add_note(f"{NO_ORDER}{source}", (RAW, *position, 0, tuple(raw)))
 
     def _flush(self) -> None:
-        for places, (messages, notes, ids) in zip(self._places, self._pending, strict=True):
-            if messages or notes or ids:
+        for places, chunk in zip(self._places, self._pending, strict=True):
+            if any(chunk):
                 places.append(self._file.tell())
-                marshal.dump((messages, notes, ids), self._file, _FORMAT)
-                for entries in (messages, notes, ids):
-                    entries.clear()
+                raw = marshal.dumps(chunk)
+                self._file.write(len(raw).to_bytes(_SIZE_BYTES) + raw)
+                for part in chunk:
+                    part.clear()
         self._count = 0
 
 
@@ -129,26 +132,41 @@ class Archive(AbstractContextManager["Archive"]):
     def cases(self) -> Iterator[Rows]:
         """Yield each subject of the own buckets with its messages and notes, each topic's and partition's in order."""
         for bucket in self._own_buckets:
-            messages: defaultdict[str, list[Message]] = defaultdict(list)
-            notes: defaultdict[str, list[Note]] = defaultdict(list)
-            ids: list[int] = []
-            for file, buckets in enumerate(self._places):
-                for place in buckets[bucket]:
-                    some_messages, some_notes, some_ids = self._chunk(file, place)
-                    for subject, message in some_messages:
-                        messages[subject].append(Message._make(message))
-                    for subject, note in some_notes:
-                        notes[subject].append(note)
-                    ids += some_ids
-            if len(set(ids)) < len(ids):
-                self._repeated += (number for number, count in Counter(ids).items() if count > 1)
-            for subject in sorted(messages.keys() | notes.keys()):
-                yield subject, sorted(messages.get(subject, ())), sorted(notes.get(subject, ()))
+            for subject, raws in sorted(self._bucket(bucket).items()):
+                messages: list[Message] = []
+                notes: list[Note] = []
+                for entry in map(marshal.loads, raws):
+                    if len(entry) == _NOTE_LENGTH:
+                        notes.append(entry)
+                    else:
+                        messages.append(Message._make(entry))
+                messages.sort()
+                notes.sort()
+                yield subject, messages, notes
+
+    def _bucket(self, bucket: int) -> Mapping[str, list[bytes]]:
+        """Return what is there of each subject, still as bytes, which take least memory; look at the ids meanwhile."""
+        by_subject: defaultdict[str, list[bytes]] = defaultdict(list)
+        ids: list[int] = []
+        for file, places in enumerate(self._places):
+            for place in places[bucket]:
+                subjects, entries, some_ids = self._chunk(file, place)
+                for subject, entry in zip(subjects, entries, strict=True):
+                    by_subject[subject].append(entry)
+                ids += some_ids
+        if len(set(ids)) < len(ids):
+            self._repeated += (number for number, count in Counter(ids).items() if count > 1)
+        return by_subject
 
     def _chunk(self, file: int, place: int) -> Chunk:
-        self._files[file].seek(place)
-        chunk: Chunk = marshal.load(self._files[file])  # noqa: S302  a file of our own
+        opened = self._files[file]
+        opened.seek(place)
+        chunk: Chunk = marshal.loads(opened.read(int.from_bytes(opened.read(_SIZE_BYTES))))  # noqa: S302  our own file
         return chunk
+
+    def _messages(self, file: int, place: int) -> Iterator[Message]:
+        entries = map(marshal.loads, self._chunk(file, place)[1])
+        return (Message._make(entry) for entry in entries if len(entry) != _NOTE_LENGTH)
 
     def with_id(self, message_id: str) -> list[Message]:
         """Return all messages with this id; the first question makes an index."""
@@ -158,7 +176,7 @@ class Archive(AbstractContextManager["Archive"]):
         if self._by_id is None:
             self._by_id = self._index()
         chunks = self._by_id.execute("SELECT DISTINCT file, place FROM ids WHERE id = ?", (number,)).fetchall()
-        messages = (Message._make(message) for at in chunks for _, message in self._chunk(*at)[0])
+        messages = (message for at in chunks for message in self._messages(*at))
         return sorted(each for each in messages if _number_of(each.message_id) == number)
 
     def _index(self) -> sqlite3.Connection:
@@ -167,7 +185,7 @@ class Archive(AbstractContextManager["Archive"]):
         index.execute("CREATE TABLE ids (id INTEGER, file INTEGER, place INTEGER)")
         for file, buckets in enumerate(self._places):
             for place in (place for places in buckets for place in places):
-                rows = ((_number_of(message[_ID]), file, place) for _, message in self._chunk(file, place)[0])
+                rows = ((_number_of(message.message_id), file, place) for message in self._messages(file, place))
                 index.executemany("INSERT INTO ids VALUES (?, ?, ?)", rows)
         index.execute("CREATE INDEX ids_by_id ON ids (id)")
         return index
