@@ -6,6 +6,8 @@ import logging
 import pickle
 import sys
 
+from verifier.processes import rare_collections
+
 
 def main() -> None:
     """Run the job, and write whether it has returned, and what; or what it has raised."""
@@ -13,7 +15,8 @@ def main() -> None:
     logging.disable()  # what is wrong with the cluster is the job's error, which the process that asked tells of
     job = pickle.load(sys.stdin.buffer)  # noqa: S301  the process that started this one has written it
     try:
-        outcome = True, job()
+        with rare_collections():
+            outcome = True, job()
     except Exception as error:  # noqa: BLE001  whatever it is, the process that asked has to know
         outcome = False, error
     pickle.dump(outcome, answer)

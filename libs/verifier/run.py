@@ -30,6 +30,7 @@ from verifier.flow import (
 )
 from verifier.judgement import CHECKS, Judgement, Tell, check_expected
 from verifier.loader import Loader, Tally
+from verifier.processes import rare_collections
 from verifier.provider import read_ledger
 from verifier.reader import Cluster
 from verifier.report import Report
@@ -108,7 +109,7 @@ class Verification:
     def report(self, foreign_schemas: Iterable[SchemaSourceSelector] = ()) -> Report:
         """Read, judge and report; what cannot be read is a problem of the report."""
         try:
-            with TemporaryDirectory(prefix="ensemble-verify-") as directory:
+            with TemporaryDirectory(prefix="ensemble-verify-") as directory, rare_collections():
                 return self._report(Path(directory), tuple(foreign_schemas))
         except CannotCheck as error:
             return Report(problems=(str(error),))

@@ -24,7 +24,7 @@ SERVICE: Final = "/services/"
 PAUSE: Final = "pause"
 RESUME: Final = "resume"
 """What the orchestrator notes beside the commands that it has decided to send."""
-STATE_HEAD: Final[Mapping[str, str]] = {"ensemble.state.OrderState": "order"}
+STATE_HEAD: Final[Mapping[str, str]] = {"ensemble.state.OrderState": "expected"}
 """By the full name of a state: the field before which all lies that its transitions are judged by."""
 FIRST_SEEN: Final = 16
 MOST_SEEN: Final = 32

@@ -17,13 +17,19 @@ def check_inputs(case: Case) -> Iterator[Violation]:
     """Report inputs that a group has read and that have left no trace."""
     copied: set[tuple[str, int, bytes | None, str, str]] = set()
     for message in case.messages:
-        identity = (message.topic, message.partition, message.key, message.source, message.message_id)
-        is_repeat = message.topic in EXTERNAL_TOPICS and identity in copied
-        copied.add(identity)
+        is_repeat = message.topic in EXTERNAL_TOPICS and _is_copied(message, copied)
         for duty in duties_of(message):
             if case.evidence.was_read(duty.reader, message):
                 for reason in _judge(case, message, duty, is_repeat=is_repeat):
                     yield Violation(CHECK, str(message), reason)
+
+
+def _is_copied(message: Message, copied: set[tuple[str, int, bytes | None, str, str]]) -> bool:
+    """Return whether the same message lies before this one; note it."""
+    identity = (message.topic, message.partition, message.key, message.source, message.message_id)
+    is_repeat = identity in copied
+    copied.add(identity)
+    return is_repeat
 
 
 def duties_of(message: Message) -> tuple[Duty, ...]:
@@ -54,9 +60,8 @@ def _judge(case: Case, message: Message, duty: Duty, *, is_repeat: bool) -> Iter
         if effects:
             yield f"is a dead letter of {duty.reader}, and yet {effects[0]} follows from it"
         yield from _let_go(case, message, duty)
-    elif not is_repeat and case.is_whole and not (not effects and is_moot(case, message, duty.reader)):
-        yield from _without_effect(case, message, duty, effects)
-        yield from _torn(duty, effects)
+    elif not is_repeat and case.is_whole:
+        yield from _missing(case, message, duty, {effect.type for effect in effects})
 
 
 def _let_go(case: Case, message: Message, duty: Duty) -> Iterator[str]:
@@ -94,17 +99,17 @@ def was_sent_again(case: Case, message: Message, reader: str) -> bool:
     return any(other.offset < message.offset and case.effects_of(other, reader) for other in same)
 
 
-def _without_effect(case: Case, message: Message, duty: Duty, effects: list[Message]) -> Iterator[str]:
-    if any(effect.type in duty.effects for effect in effects):
-        return
-    if duty.silence and RULES[duty.silence](case, message):
-        return
-    expected = " or ".join(sorted(duty.effects)) or "trace in its state"
-    yield f"{duty.reader} has read it, but there is no {expected} from it, and no dead letter"
-
-
-def _torn(duty: Duty, effects: list[Message]) -> Iterator[str]:
-    types = {effect.type for effect in effects}
+def _missing(case: Case, message: Message, duty: Duty, types: set[str]) -> Iterator[str]:
+    """Report that nothing of what the message asks for follows from it, or not all."""
+    if types.isdisjoint(duty.effects) and not _may_be_silent(case, message, duty, types):
+        expected = " or ".join(sorted(duty.effects)) or "trace in its state"
+        yield f"{duty.reader} has read it, but there is no {expected} from it, and no dead letter"
     for one, other in duty.together:
         if one in types and other not in types:
             yield f"{one} follows from it without {other}: a transaction was torn"
+
+
+def _may_be_silent(case: Case, message: Message, duty: Duty, types: set[str]) -> bool:
+    if duty.silence and RULES[duty.silence](case, message):
+        return True
+    return not types and is_moot(case, message, duty.reader)
