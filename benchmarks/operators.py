@@ -1,7 +1,7 @@
 """What operators ask, over a long history: `python -m benchmarks.operators [--orders N]`.
 
 The history is written first; then each question is a command, in a process of its own: CPU seconds of all its threads,
-and the most memory it had. What the view answers is timed within one process.
+and the most memory that it had with its own processes. What the view answers is timed within one process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import psutil
 import structlog
 import typer
 
@@ -47,6 +48,8 @@ finally:
         file.write(re.search(r"VmHWM:\\s+(\\d+)", status.read())[1])
 """
 """Runs a command and writes the most memory it had (KiB); `ru_maxrss` is that of the process that forked it."""
+_LOOK_EVERY_S: Final = 0.2
+"""So often it is looked at what a command and its own processes have together."""
 
 
 @dataclass(frozen=True)
@@ -165,15 +168,28 @@ def _fills(cluster: Cluster) -> None:
 
 def _command(environment: Mapping[str, str], *arguments: str) -> Spent:
     with tempfile.TemporaryFile() as out, tempfile.NamedTemporaryFile("r") as memory:
-        began = time.monotonic()
+        began, most = time.monotonic(), 0.0
         command = [sys.executable, "-c", _METERED, memory.name, *arguments]
         process = subprocess.Popen(command, stdout=out, env=dict(environment))
-        _, status, usage = os.wait4(process.pid, 0)
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            most = max(most, _mb_of_all(process.pid))
+            time.sleep(_LOOK_EVERY_S)
+        _, status, usage = ended
         process.returncode = os.waitstatus_to_exitcode(status)
         took = time.monotonic() - began
         out.seek(0)
         lines = len(out.read().splitlines())
-        return Spent(took, usage.ru_utime + usage.ru_stime, float(memory.read() or 0) / 1024, lines)
+        most = max(most, float(memory.read() or 0) / 1024)
+        return Spent(took, usage.ru_utime + usage.ru_stime, most, lines)
+
+
+def _mb_of_all(pid: int) -> float:
+    """Return the memory that a process and its children have now."""
+    try:
+        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        return sum(process.memory_info().rss for process in processes) / 2**20
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def _show(what: str, spent: Spent, more: str = "") -> None:
