@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import Final, Generic, TypeVar
 
@@ -31,7 +31,7 @@ def rare_collections() -> Iterator[None]:
 
 
 class Processes(AbstractContextManager["Processes[T]"], Generic[T]):
-    """Jobs under way, each one in a new process; those that still run when the block ends are ended."""
+    """Jobs under way, each one in a new process; those that still run when the block ends, or this one, are ended."""
 
     def __init__(self, jobs: Iterable[Callable[[], T]]) -> None:
         """Start the jobs, which have to be picklable, and so have their results."""
@@ -42,8 +42,9 @@ class Processes(AbstractContextManager["Processes[T]"], Generic[T]):
             child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
             self._running.append(child)
             assert child.stdin is not None, "it was asked for"
-            with child.stdin as stdin:
-                pickle.dump(job, stdin)
+            with suppress(BrokenPipeError):  # it has ended already, which its missing result will say
+                pickle.dump(job, child.stdin)
+                child.stdin.flush()
 
     def results(self) -> Iterator[T]:
         """Yield what each job has returned, in order. Raises what it has raised, and CannotCheck if it was killed."""
@@ -51,7 +52,7 @@ class Processes(AbstractContextManager["Processes[T]"], Generic[T]):
             assert child.stdout is not None, "it was asked for"
             try:
                 is_result, outcome = pickle.load(child.stdout)  # noqa: S301  our own process has written it
-            except EOFError:
+            except (EOFError, pickle.UnpicklingError):
                 raise CannotCheck(
                     f"a process of the check was ended with exit code {child.wait()}: is there memory enough?"
                 ) from None
@@ -65,5 +66,6 @@ class Processes(AbstractContextManager["Processes[T]"], Generic[T]):
         for child in self._running:
             child.kill()
             child.wait()
-            if child.stdout:
-                child.stdout.close()
+            for pipe in (child.stdin, child.stdout):
+                with suppress(BrokenPipeError):
+                    pipe.close() if pipe else None
