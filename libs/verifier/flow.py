@@ -25,6 +25,7 @@ TYPES_OF: Final[Mapping[str, frozenset[str]]] = {
     topic.name: frozenset(message.__name__ for message in topic.messages) for topic in CATALOGUE.topics
 }
 KEY_OF: Final[Mapping[str, str]] = {topic.name: topic.key for topic in CATALOGUE.topics}
+FORMAT_OF: Final[Mapping[str, str]] = {topic.name: topic.format for topic in CATALOGUE.topics}
 TERMS: Final = ("customer_id", "lines", "currency", "payment_token", "warehouse_id", "shipping_speed")
 """What makes two orders of one id the same order."""
 _FACTS: Final = tuple(sorted(TYPES_OF[LEDGER]))

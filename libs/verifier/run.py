@@ -20,6 +20,7 @@ from verifier.evidence import Evidence
 from verifier.facts import Booking, Place
 from verifier.flow import (
     DUTIES,
+    FORMAT_OF,
     LEDGER,
     MESSAGE_TOPICS,
     ORDER_STATE,
@@ -200,8 +201,16 @@ class Verification:
         )
 
 
+def refuse_other_formats(formats: Mapping[str, str]) -> None:
+    """Raise CannotCheck if some topics hold anything but Avro, of which this check would call each record bad."""
+    others = [f"{topic} ({name})" for topic, name in formats.items() if name != "avro"]
+    if others:
+        raise CannotCheck(f"this check reads Avro only, and these topics hold something else: {', '.join(others)}")
+
+
 def _partitions(source: Source) -> Mapping[str, int]:
     """Return the topics to read with their partition counts."""
+    refuse_other_formats(FORMAT_OF)
     counts = source.partitions()
     needed = (*MESSAGE_TOPICS, ORDER_STATE)
     missing = [name for name in needed if name not in counts]

@@ -15,7 +15,8 @@ from tests.support.recorded_flow.parking import park
 from tests.support.recorded_flow.records import TOPICS, encoded
 from verifier import Options, Report, verify
 from verifier.facts import Booking, Place
-from verifier.flow import WAREHOUSE_CHANGELOG
+from verifier.flow import FORMAT_OF, WAREHOUSE_CHANGELOG
+from verifier.run import refuse_other_formats
 from verifier.runtime_formats import DEAD_LETTER
 from verifier.source import CannotCheck
 
@@ -127,6 +128,13 @@ def test_a_cluster_without_the_flows_topics_cannot_be_checked(topics: tuple[str,
     report = report_of(RecordedCluster(RecordedFlow(), topics=topics))
     assert report.exit_code == 5
     assert message in report.problems[0]
+
+
+def test_topics_of_another_format_are_named_and_not_called_bad() -> None:
+    refuse_other_formats(FORMAT_OF)
+
+    with pytest.raises(CannotCheck, match=r"reads Avro only, .*: web\.commands \(json\)"):
+        refuse_other_formats({**FORMAT_OF, "web.commands": "json"})
 
 
 def test_who_waits_for_the_flow_to_settle_waits_no_longer_than_the_limit() -> None:
