@@ -25,7 +25,17 @@ from ensemble.quantities import quantity
 
 Condition = Literal["ended", "moving", "waiting", "stuck"]
 Verb = Literal[
-    "resume", "retry", "cancel", "settle", "redrive", "discard", "retry_parked", "end_pause", "look", "start"
+    "resume",
+    "retry",
+    "cancel",
+    "settle",
+    "redrive",
+    "discard",
+    "retry_parked",
+    "end_pause",
+    "look",
+    "look_at_outage",
+    "start",
 ]
 
 _GIVEN_UP: Final = "dead_lettered"
@@ -195,7 +205,8 @@ def _held(evidence: Evidence) -> Diagnosis | None:
         if key.status == "paused":
             return _held_by_policy(key) if key.blocked_on == _POLICY else _held_by_pause(key)
         if key.status == "outage":
-            return Diagnosis("stuck", _outage(key, evidence), (_retry_parked(key),))
+            look = Action("look_at_outage", "Look at the outage", key.service, "incidents list")
+            return Diagnosis("stuck", _outage(key, evidence), (look, _retry_parked(key)))
     return None
 
 
