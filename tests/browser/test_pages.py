@@ -127,7 +127,10 @@ def test_a_change_that_comes_while_a_page_is_being_replaced_is_shown(server: Roo
     view.page.goto(f"{server.url}/orders/o-1")
     view.page.route("**/orders/o-1", lambda route: route.continue_() if held else held.append(route))
     server.publish(PauseOrder(order_id="o-1", requested_by="ann", reason="audit"))
-    view.page.wait_for_timeout(2 * COLLECTED_MS)
+    for _ in range(100):
+        view.page.wait_for_timeout(2 * COLLECTED_MS)
+        if held:
+            break
     [answer, before] = [held[0], held[0].fetch()]
     server.publish(ResumeOrder(order_id="o-1", requested_by="bob", reason="audited"))
     view.page.wait_for_timeout(2 * COLLECTED_MS)

@@ -30,6 +30,7 @@ def test_nothing_that_a_failed_record_staged_is_ever_visible(running: RunningSer
 
 def test_an_undeclared_message_is_refused_by_name(running: RunningService, key: str) -> None:
     running.receive(script(key, "stray"))
+    running.await_dead_letter(key)
     assert "Refused is not declared" in running.errors_of(key)[0]
 
 

@@ -49,12 +49,12 @@ def rank(test: str) -> int:
 
 
 def worker_count(tests: Sequence[str], cores: int) -> int:
-    """Return how many workers run what the command line names: two for each core.
+    """Return how many workers run what the command line names: three for two cores.
 
-    Tests on Kafka wait for more than half of their time. 0, which is this process, for single tests: they end before
-    workers are ready.
+    Tests on Kafka wait for half of their time; with two for each core brokers start too slowly for what is timed. 0,
+    which is this process, for single tests: they end before workers are ready.
     """
-    return 0 if tests and all("::" in test for test in tests) else min(cores * 2, _MOST_WORKERS)
+    return 0 if tests and all("::" in test for test in tests) else min(max(2, cores * 3 // 2), _MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)
