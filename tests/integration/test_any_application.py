@@ -3,48 +3,51 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ensemble.command_line import selection
-from ensemble.command_line.__main__ import run
 from ensemble.testing.clusters import Cluster
 
 CHECKOUT = Path(__file__).parents[2]
 
 
-CAFE = ("--app", "examples.app:APP")
+@pytest.fixture
+def command(kafka: Cluster) -> list[str]:
+    return [sys.executable, "-m", "ensemble.command_line", "--app", "examples.app:APP"]
 
 
-@pytest.fixture(autouse=True)
-def _selection(monkeypatch: pytest.MonkeyPatch, kafka: Cluster) -> None:
-    """Forget afterwards what a command has selected."""
-    monkeypatch.setattr(selection, "_selections", [*selection._selections])
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
-    monkeypatch.setenv("ENSEMBLE_LOG_LEVEL", "error")
+def answers(command: list[str], *arguments: str, kafka: Cluster) -> list[Any]:
+    """Run a command and return the JSON of each line, or of the document that it prints."""
+    done = subprocess.run(
+        [*command, *arguments], cwd=CHECKOUT, env=environment(kafka), capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()] if "tail" in arguments else json.loads(done.stdout)
+
+
+def environment(kafka: Cluster) -> dict[str, str]:
+    return {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "ENSEMBLE_LOG_LEVEL": "error"}
 
 
 @pytest.mark.timeout(180)
-def test_its_topics_are_made_and_its_service_runs_until_it_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_topics_are_made_and_its_service_runs_until_it_is_stopped(command: list[str], kafka: Cluster) -> None:
     # given
-    assert run([*CAFE, "topics", "apply", "--json"]) == 0
-    topics = json.loads(capsys.readouterr().out)
+    topics = answers(command, "topics", "apply", "--json", kafka=kafka)
     assert {"cafe-loyalty.commands", "loyalty.dead-letter"} <= {row["topic"] for row in topics}
-    command = [sys.executable, "-m", "ensemble.command_line", *CAFE, "run", "loyalty", "--port", "0"]
-    service = subprocess.Popen(command, cwd=CHECKOUT)
+    service = subprocess.Popen([*command, "run", "loyalty", "--port", "0"], cwd=CHECKOUT, env=environment(kafka))
 
     # when
     try:
         for _ in range(10):
-            assert run([*CAFE, "publish", "StampCard", "--card", "ada", "-o", "json"]) == 0
-        capsys.readouterr()
+            answers(command, "publish", "StampCard", "--card", "ada", "-o", "json", kafka=kafka)
         follow = ("tail", "cafe-loyalty.events", "--from-beginning", "--key", "ada", "--limit", "1", "--json")
-        assert run([*CAFE, *follow]) == 0
-        earned = json.loads(capsys.readouterr().out)
+        (earned,) = answers(command, *follow, kafka=kafka)
     finally:
         service.send_signal(signal.SIGTERM)
 
