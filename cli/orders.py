@@ -14,9 +14,10 @@ from backoffice.order_filter import OrderFilter
 from backoffice.order_history import OrderHistory, waits_for
 from backoffice.orders import Dimension, Orders, OrdersProjection, OrderSummary
 from cli.debts import document
-from ensemble.clock import epoch_ms, rfc3339
+from ensemble.clock import epoch_ms
 from ensemble.command_line.connection import entry_of, session_on, sources
 from ensemble.command_line.errors import UnknownName
+from ensemble.command_line.rows import time_text
 from ensemble.command_line.selection import control_flow
 from ensemble.command_line.view import synced_view
 from ensemble.operations import NotFound, now, read_positions
@@ -94,7 +95,7 @@ def _row(order: OrderSummary, owed: str | None) -> dict[str, Any]:
         "customer": order.customer_id,
         "total": money(order.total.amount, order.total.currency) if order.total else None,
         "speed": order.shipping_speed,
-        "changed": None if order.changed_at is None else rfc3339(epoch_ms(order.changed_at)),
+        "changed": time_text(order.changed_at),
         "waits_for": waits_for(_expectation(order), now()) or None,
         "reason": order.reason,
         "paused_by": order.paused.by if order.paused else None,

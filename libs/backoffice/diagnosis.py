@@ -157,7 +157,7 @@ def _paused(evidence: Evidence) -> Diagnosis | None:
     resume = Action("resume", "Resume this order", order, f"orders resume {order}")
     if by == "policy":
         cancel = Action("cancel", "Cancel the order", order, f"orders cancel {order}")
-        letter = next((each for each in evidence.dead_letters if each.status == "parked"), None)
+        letter = _open_letter(evidence)
         if letter is None:
             return Diagnosis("stuck", f"Its policy paused it {since}{reason}.", (resume, cancel))
         place = str(letter.position)
@@ -179,9 +179,14 @@ def _paused(evidence: Evidence) -> Diagnosis | None:
 def _dead_lettered(evidence: Evidence) -> Diagnosis | None:
     for key in evidence.parked:
         if key.status == _GIVEN_UP:
-            letter = next((each for each in evidence.dead_letters if each.status == "parked"), None)
+            letter = _open_letter(evidence)
             return Diagnosis("stuck", _given_up(key), tuple(_actions_on_letter(key, letter)))
     return None
+
+
+def _open_letter(evidence: Evidence) -> DeadLetterSummary | None:
+    """Return the dead letter that nobody has redriven or discarded yet."""
+    return next((letter for letter in evidence.dead_letters if letter.status == "parked"), None)
 
 
 def _given_up(key: ParkedKeySummary) -> str:

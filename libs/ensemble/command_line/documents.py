@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ensemble.operations import PermissionSummary
+
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Fields = dict[str, Any]
 
@@ -255,12 +257,7 @@ class TopicRow(Document):
     advice: str | None
 
 
-class PermissionRow(Document):
+class PermissionRow(PermissionSummary):
     """A permission that a service needs."""
 
-    principal: str
-    operation: str
-    resource: str
-    name: str
-    pattern: Literal["literal", "prefixed"]
-    status: Literal["ok", "missing", "extra", "granted"] | None = None
+    model_config = ConfigDict(extra="forbid")

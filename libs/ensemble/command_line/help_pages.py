@@ -52,9 +52,9 @@ class HelpPage:
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  as it is called
         """Write what a page ends with: examples a line each, so that they can be copied, else paragraphs."""
         for paragraph in (self.epilog or "").split("\n\n"):
-            if listed := _LISTS.fullmatch(paragraph):
-                with formatter.section(listed[1]):
-                    formatter.write("".join(f"  {item}\n" for item in _items(listed[2])))
+            if items := _LISTS.fullmatch(paragraph):
+                with formatter.section(items[1]):
+                    formatter.write("".join(f"  {item}\n" for item in _items(items[2])))
             elif paragraph:
                 formatter.write_paragraph()
                 formatter.write_text(paragraph)

@@ -150,11 +150,11 @@ def widths(sheet: Sheet, names: Sequence[str], width: int) -> dict[str, int]:
     """
     by_name = {name: _width(sheet, name) for name in names}
     room = width - gap(sheet, names, width) * (len(names) - 1)
-    kept = sheet.name or next(iter(names), "")
-    if by_name.get(kept, 0) > width // 2:
-        kept = ""
+    label = sheet.name or next(iter(names), "")
+    if by_name.get(label, 0) > width // 2:
+        label = ""
     while (excess := sum(by_name.values()) - room) > 0:
-        others = {name: size for name, size in by_name.items() if name != kept and size > _LEAST} or by_name
+        others = {name: size for name, size in by_name.items() if name != label and size > _LEAST} or by_name
         largest, second, *_ = [*sorted(others.values(), reverse=True), 0]
         widest = next(name for name in others if others[name] == largest)
         by_name[widest] -= min(excess, max(1, largest - second))
@@ -191,8 +191,8 @@ def _age(text: str, now: datetime) -> str:
     if age > _LONG_AGO:
         return text[:10]
     milliseconds = abs(round(age.total_seconds() * 1000))
-    text = duration(milliseconds) if milliseconds >= _TEN_SECONDS_MS else f"{milliseconds // 1000} s"
-    return f"in {text}" if age < timedelta(0) else text
+    span = duration(milliseconds) if milliseconds >= _TEN_SECONDS_MS else f"{milliseconds // 1000} s"
+    return f"in {span}" if age < timedelta(0) else span
 
 
 def _cells(sheet: Sheet, name: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -90,12 +91,10 @@ class Samples:
 
     def take(self, at: int) -> Sample:
         """Ask, and keep the answers as those of a time (epoch milliseconds); never fails."""
-        told = Sample(at, **self._ask_processes())
-        try:
+        sample = Sample(at, **self._ask_processes())
+        with suppress(EnsembleError):
             lags = read_lag(self._cluster, self._services)
-            sample = replace(told, lags=lags, hung=self._hung(lags, at), stopped=self._note_stopped(at))
-        except EnsembleError:
-            sample = told
+            sample = replace(sample, lags=lags, hung=self._hung(lags, at), stopped=self._note_stopped(at))
         self._samples.append(sample)
         while self._samples[0].at <= at - _HOUR_MS:
             self._samples.popleft()

@@ -41,11 +41,12 @@ def check_copies(case: Case) -> Iterator[Violation]:
 
 
 def _compare(case: Case, letter: DeadLetter, source: Position, now: Raw) -> Iterator[str]:
-    if case.original is None:
+    original = case.original
+    if original is None:
         yield f"it says that it was {source}, where no record lies"
     elif letter.position not in case.evidence.newer:
         edited = case.evidence.edited.get((letter.service, source), set()) if letter.generation else set()
-        for part, is_equal in _parts(case.original, now, edited).items():
+        for part, is_equal in _parts(original, now, edited).items():
             if not is_equal:
                 yield f"its {part} of {source}"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ensemble.clock import duration, epoch_ms, rfc3339
+from ensemble.clock import duration, epoch_ms
 from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Action, NoCache, OfService, Output, Waiting
 from ensemble.command_line.output_format import TABLE, OutputFormat
@@ -83,16 +83,18 @@ def show(key: Key, service: OfService = None, output: Output = TABLE) -> None:
 
 def _row(key: ParkedKeySummary) -> dict[str, Any]:
     """Return the document of a key."""
+    from ensemble.command_line.rows import time_text
+
     return {
         "service": key.service,
         "key": key.key,
         "status": key.status,
         "depth": key.depth,
-        "since": _text(key.since),
+        "since": time_text(key.since),
         "age_ms": 0 if key.since is None else epoch_ms(datetime.now(UTC)) - epoch_ms(key.since),
         "head": key.head,
         "attempts": key.attempts,
-        "next_try": _text(key.next_attempt_at),
+        "next_try": time_text(key.next_attempt_at),
         "waits_for": key.blocked_on or None,
         "error": key.error or None,
         "message": key.message or None,
@@ -102,16 +104,14 @@ def _row(key: ParkedKeySummary) -> dict[str, Any]:
     }
 
 
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(epoch_ms(moment))
-
-
 def _record(record: BlockedRecord) -> dict[str, Any]:
+    from ensemble.command_line.rows import time_text
+
     return {
         "came_from": str(record.position),
         "type": record.type,
         "id": record.message_id,
-        "parked_at": _text(record.parked_at),
+        "parked_at": time_text(record.parked_at),
         "edited": record.is_edited,
         "fields": dict(record.fields) or None,
         "unreadable_because": record.problem,
