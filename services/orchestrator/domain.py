@@ -27,7 +27,7 @@ from contracts import (
 )
 
 _TERMS: Final = tuple(OrderTerms.model_fields)
-_ENDED: Final = frozenset({"completed", "cancelled"})
+ENDED: Final = frozenset({"completed", "cancelled"})
 
 # -- the state ----------------------------------------------------------------------------------------------------
 
@@ -60,7 +60,7 @@ def fingerprint(event: OrderPlaced) -> str:
 
 def to_keep(state: OrderState, seen: tuple[SeenEvent, ...], now: int) -> OrderState:
     """Return the order as it is stored, with what it has seen: a stub, without the terms, once it has ended."""
-    order = None if state.status in _ENDED else state.order
+    order = None if state.status in ENDED else state.order
     return state.model_copy(update={"order": order, "seen": seen, "updated_at": now})
 
 

@@ -12,13 +12,13 @@ from contracts import OrderCompensationFailed, OrderPaused, OrderResumed, OrderS
 from ensemble import Command, CurrentRecord, SagaPolicies
 from ensemble.messages import Message
 from ensemble.saga import Deadline, Decision
+from services.orchestrator.domain import ENDED
 
 FIRST_SEEN: Final = 16
 LAST_SEEN: Final = 16
 """How many entries are kept from an order's beginning, and how many of the latest."""
 BY_LIMIT: Final = 200
 WHY_LIMIT: Final = 200
-_ENDED: Final = frozenset({"completed", "cancelled"})
 
 
 def has_seen(state: OrderState, message: Message, record: CurrentRecord) -> bool:
@@ -56,7 +56,7 @@ def entry_of(
         step=(after.step or "") if attempt else "",
         attempt=attempt,
         policy=_policy_origin(policies, after if attempt else before) if has_moved else "",
-        late=before.status in _ENDED,
+        late=before.status in ENDED,
     )
 
 

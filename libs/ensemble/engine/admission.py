@@ -135,9 +135,8 @@ def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
     """Set the layer up for `record`: its ids, its place, and the batch's `time` as a header value."""
     raw_headers = record.headers()
     headers = dict(raw_headers) if raw_headers else _NO_HEADERS
-    own_id, correlation = headers.get("ce_id"), headers.get("ce_correlationid")
-    input_id = bounded_id(own_id) if own_id else place_name(record)
-    correlation_id = bounded_id(correlation) if correlation and correlation != own_id else input_id
+    input_id, correlation = message_id(record, headers), headers.get("ce_correlationid")
+    correlation_id = bounded_id(correlation) if correlation and correlation != headers.get("ce_id") else input_id
     key, source = record.key() or b"", headers.get("ce_source") or b""
     trace, place = trace_in(headers), place_of(record)
     layer.begin(key, source, input_id, correlation_id=correlation_id, trace=trace, time=time, place=place)
