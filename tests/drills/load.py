@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from cli.examples import CURRENCY, CUSTOMER, PRICES, WAREHOUSE
 from contracts import OrderLine, PlaceOrder, ReceiveStock
-from ensemble.command_line.publishing import client_of
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
+    from ensemble.kafka import Client
 
 GOODS: Final = ("beans-1kg", "grinder")
 """What is ordered, in turn."""
@@ -23,8 +22,8 @@ _PIECES: Final = 1_000_000
 class Load:
     """The customers' orders, with stock that does not run out."""
 
-    def __init__(self, access: ClusterClient) -> None:
-        self._client, self._lock = client_of(access), threading.Lock()
+    def __init__(self, client: Client) -> None:
+        self._client, self._lock = client, threading.Lock()
         self.placed: list[str] = []
         """The ids of the orders, the first one first."""
         for sku in GOODS:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.local_stack import stack_of
+from ensemble.command_line.publishing import client_of
 from launcher import ALL, SERVICES, Fleet, Stack
 from tests.drills import loaded_program
 from tests.drills.load import Load
@@ -72,8 +73,9 @@ def perform(drill: Drill, size: Size, directory: Path, show: Callable[[str], Non
             Transcript(directory / f"{drill.name}.txt", show) as transcript,
             stage,
             Watch(stage.access, SERVICES) as watch,
+            client_of(stage.access) as customers,
         ):
-            scene = Scene(stage, watch, transcript, size)
+            scene = Scene(stage, watch, transcript, size, Load(customers))
             scene.tell(f"{drill.name}: {drill.shows}")
             drill.act(scene)
             scene.check()
@@ -89,10 +91,7 @@ class Scene:
     watch: Watch
     transcript: Transcript
     size: Size
-    load: Load = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "load", Load(self.access))
+    load: Load
 
     @property
     def access(self) -> ClusterClient:
