@@ -164,6 +164,7 @@ def test_everything_is_reached_by_keys_alone(shop: RoomServer, view: View) -> No
     assert not view.page.locator("#help").is_visible()
     view.page.keyboard.press("g")
     view.page.keyboard.press("o")
+    view.page.wait_for_url("**/orders")  # its script included, which hears the keys
     view.page.wait_for_selector("h1:has-text('Orders')")
     view.page.keyboard.press("/")
     view.page.keyboard.type("order-1000")
