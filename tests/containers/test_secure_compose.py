@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from ensemble.command_line.exit_codes import ExitCode
 from tests.containers.stack import SERVICES, Stack, running_stack
 
 pytestmark = pytest.mark.timeout(600)
@@ -22,7 +23,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def assert_refused(ran: CompletedProcess[str], expected: str) -> None:
-    assert (ran.returncode, ran.stdout) == (2, "")
+    assert (ran.returncode, ran.stdout) == (ExitCode.UNREACHABLE, "")
     assert expected in ran.stderr
     assert "Traceback" not in ran.stderr
 
