@@ -35,9 +35,11 @@ def test_the_list_shows_orders_by_status_and_filters_like_the_command_line(shop:
     view.page.goto(f"{shop.url}/orders")
     everything = view.page.locator("tbody tr").count()
     view.page.click(".chip:has-text('completed')")
+    view.page.wait_for_url("**completed*")
     completed = view.page.locator("tbody tr").count()
     view.page.fill("input[type=search]", "customer=grace* speed=express")
     view.page.click("button:has-text('Filter')")
+    view.page.wait_for_url("**express*")
 
     assert 0 < completed < everything
     assert {cell.split("\n")[0] for cell in view.page.locator("td[data-label=Customer]").all_inner_texts()} == {
@@ -138,6 +140,7 @@ def test_a_change_that_comes_while_a_page_is_being_replaced_is_shown(server: Roo
     answer.fulfill(response=before)
 
     view.page.wait_for_selector(".diagram:has-text('ResumeOrder')")
+    assert view.page.evaluate("htmx.config.defaultSettleDelay") == 0, "a new part hears nothing before it has settled"
 
 
 def test_the_word_that_the_view_is_being_built_goes_away_by_itself(server: RoomServer, view: View) -> None:

@@ -92,7 +92,8 @@ export function announce(projections) {
   if (!timer) timer = setTimeout(tell, REFRESH_MS);
 }
 
-/** A part that is being replaced hears nothing: it is told when it is there. */
+/** A part that is being replaced hears nothing: it is told when it is there. Parts settle at once (base.html), for one
+    that is there and has not settled hears nothing either. */
 function tell() {
   timer = 0;
   if (document.hidden || !waiting.size) return;
