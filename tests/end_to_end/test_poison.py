@@ -30,17 +30,18 @@ def test_poison_on_a_command_topic_stops_no_order(system: System, order_id: str,
     for poison in (b"\xffpoison", b"\x00\x00\x00\x00\x01", encoder_for(type(command))(command)[:6], None):
         system.put(topic, key, poison)
 
-    # then this order and one behind it are completed, and the owner of the topic has put the four aside
+    # then this order and one behind it are completed, and the owner of the topic has put the four aside: in no
+    # promised order, since what has a handler that is called waits for its turn, and what has none does not
     other = f"{order_id}-2"
     system.publish(place_order(order_id=other))
     assert (system.await_end(order_id), system.await_end(other)) == ("completed", "completed")
     owner = next(each.owner for each in CATALOGUE.topics if each.name == topic)
     put_aside = system.await_dead_letter(key, before + 4)[before:]
-    assert put_aside == [
+    assert sorted(put_aside) == [
+        (owner, "MisplacedRecord"),
+        (owner, "UndecodableRecord"),
         (owner, "UndecodableRecord"),
         (owner, "UnknownSchema"),
-        (owner, "UndecodableRecord"),
-        (owner, "MisplacedRecord"),
     ]
 
 
