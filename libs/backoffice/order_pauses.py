@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from backoffice.order_actions import Resume
@@ -41,24 +44,44 @@ class OrderPauses:
         A step's orders go first, past the pause, and the pause stays if too many of a wave fail; other pauses end
         first. Orders that were held meanwhile follow. `timeout_s` is how long partitions have to answer.
         """
-        stages = self._stages(plan.pause, intent, rollout, timeout_s)
-        return RunSequence(stages, plan, intent, rollout, total=len(plan.items) + len(plan.pause.items))
+        end = partial(self._pauses.run, intent=intent, timeout_s=timeout_s)
+        stages = _Stages(self, plan.pause, end, partial(self._actions.run, intent=intent), rollout)
+        return RunSequence(stages.next_run, plan, intent, rollout, total=len(plan.items) + len(plan.pause.items))
 
     def held_by(self, pause: PausePlan, *, past_pause: bool = False) -> OrderPlan:
         """Return the orders that the pause holds now, with what it would take to resume them."""
         order_filter = OrderFilter((Condition("paused_by", "=", pause.what),))
         return self._actions.plan(Resume(past_pause=past_pause), order_filter)
 
-    def _stages(self, pause: PausePlan, intent: Intent, rollout: Rollout, timeout_s: float) -> Iterator[EventStream]:
-        has_probed = False
-        if pause.scope == "step" and (plan := self.held_by(pause, past_pause=True)).items:
-            has_probed = True
-            yield self._actions.run(plan, intent, rollout)
-        yield self._pauses.run(pause.model_copy(update={"as_of": self.held_by(pause).as_of}), intent, timeout_s)
-        for _ in range(_ROUNDS):
-            plan = self.held_by(pause)
-            if not plan.items:
-                return
-            further = rollout.model_copy(update={"probe": 0}) if has_probed else rollout
-            has_probed = True
-            yield self._actions.run(plan, intent, further)
+
+@dataclass
+class _Stages:
+    """The runs that end one pause, each made of the orders that are held when it begins."""
+
+    pauses: OrderPauses
+    pause: PausePlan
+    end: Callable[[PausePlan], EventStream]
+    resume: Callable[..., EventStream]
+    rollout: Rollout
+    has_probed: bool = False
+    is_ended: bool = False
+    rounds: int = 0
+
+    def next_run(self) -> EventStream | None:
+        """Return what is to be done next; None if no order is held any more, or after so many rounds."""
+        if not self.is_ended:
+            if self.pause.scope == "step" and not self.has_probed:
+                plan = self.pauses.held_by(self.pause, past_pause=True)
+                if plan.items:
+                    return self._resume(plan)
+            run = self.end(self.pause.model_copy(update={"as_of": datetime.now(UTC)}))
+            self.is_ended = True
+            return run
+        plan = self.pauses.held_by(self.pause)
+        self.rounds += 1
+        return self._resume(plan) if plan.items and self.rounds <= _ROUNDS else None
+
+    def _resume(self, plan: OrderPlan) -> EventStream:
+        rollout = self.rollout.model_copy(update={"probe": 0}) if self.has_probed else self.rollout
+        self.has_probed = True
+        return self.resume(plan, rollout=rollout)

@@ -157,8 +157,17 @@ class EventStream(ABC):
                 self.state = RunState.STOPPED
 
     @abstractmethod
+    def _work(self) -> Generator[RunEvent, None, Stopped | Finished]:
+        """Do the work, from what is not resolved on, and return the last event: nothing is held open by then."""
+
     def _play(self) -> Generator[RunEvent, None, None]:
-        """Do the work, from what is not resolved on."""
+        """Yield the events of the work and then its end, after which a run may be kept for as long as one likes."""
+        try:
+            last = yield from self._work()
+        except Exception as error:
+            yield Stopped(why="error", detail=str(error), remaining=self.summary.remaining)
+            raise
+        yield last
 
     def _advance(self) -> bool:
         """Append the next event; returns whether there was one. Called with the lock."""
@@ -208,30 +217,21 @@ class Run(EventStream, Generic[Item]):
 
     # -- doing it -------------------------------------------------------------------------------------------------
 
-    def _play(self) -> Generator[RunEvent, None, None]:
-        try:
-            yield from self._waves([item for item in self._plan.items if item.name not in self._resolved])
-        except Exception as error:
-            yield Stopped(why="error", detail=str(error), remaining=self.summary.remaining)
-            raise
-
-    def _waves(self, items: Sequence[Item]) -> Iterator[RunEvent]:
+    def _work(self) -> Generator[RunEvent, None, Stopped | Finished]:
+        items = [item for item in self._plan.items if item.name not in self._resolved]
         remaining = len(items)
         with self._open() as target:
             for group in self._rollout.split(items):
                 if self._stopping.is_set():
-                    yield Stopped(why="requested", remaining=remaining)
-                    return
+                    break
                 wave = yield from self._wave(target, group)
                 remaining -= len(wave.names)
                 if self._rollout.stops_after(len(wave.failed), len(wave.names)):
-                    yield Stopped(why="too_many_failed", remaining=remaining)
-                    return
-            if remaining:
-                yield Stopped(why="requested", remaining=remaining)
-                return
+                    return Stopped(why="too_many_failed", remaining=remaining)
+        if remaining:
+            return Stopped(why="requested", remaining=remaining)
         succeeded, failed = self._counts
-        yield Finished(succeeded=succeeded, failed=failed)
+        return Finished(succeeded=succeeded, failed=failed)
 
     def _wave(self, target: RunTarget[Item], group: Sequence[Item]) -> Generator[RunEvent, None, WaveFinished]:
         number = next(self._numbers)
@@ -293,11 +293,15 @@ class RunSequence(EventStream):
     """Runs one after the other, as one. Each is made when the one before has finished."""
 
     def __init__(
-        self, stages: Iterator[EventStream], plan: Plan[Any], intent: Intent, rollout: Rollout, *, total: int
-    ) -> None:
-        """Take the runs and what they carry out; a stop ends the sequence with the run that is going on."""
+        self, next_run: Callable[[], EventStream | None], plan: Plan[Any], intent: Intent, rollout: Rollout, *,
+        total: int,
+    ) -> None:  # fmt: skip
+        """Take what makes the next run, and what they carry out; a stop ends the sequence with the run under way.
+
+        `next_run` returns None after the last one. When it raises, it is called again once the sequence is resumed.
+        """
         super().__init__(plan, intent, rollout, total)
-        self._stages, self._seen = stages, 0
+        self._next_run, self._seen = next_run, 0
         self._stage: EventStream | None = None
         self._totals = [0, 0]
 
@@ -306,25 +310,30 @@ class RunSequence(EventStream):
         if (stage := self._stage) is not None:
             stage.stop()
 
-    def _play(self) -> Generator[RunEvent, None, None]:
-        while (stage := self._next_stage()) is not None:
+    def close(self) -> None:
+        super().close()
+        if (stage := self._stage) is not None:
+            stage.close()
+
+    def _work(self) -> Generator[RunEvent, None, Stopped | Finished]:
+        while (stage := self._current_stage()) is not None:
             if stage.state is RunState.STOPPED:
                 stage.resume()
             for event in stage.events(self._seen):
                 self._seen += 1
-                if isinstance(event, Finished):
-                    self._totals = [self._totals[0] + event.succeeded, self._totals[1] + event.failed]
-                    self._stage, self._seen = None, 0
-                    break
-                yield event
-                if isinstance(event, Stopped) and event.why != "error":
-                    return
+                if isinstance(event, Stopped | Finished):
+                    last = event
+                else:
+                    yield event
+            if isinstance(last, Stopped):
+                return last
+            self._totals = [self._totals[0] + last.succeeded, self._totals[1] + last.failed]
+            self._stage, self._seen = None, 0
             if self._stopping.is_set():
-                yield Stopped(why="requested", remaining=0)
-                return
-        yield Finished(succeeded=self._totals[0], failed=self._totals[1])
+                return Stopped(why="requested", remaining=0)
+        return Finished(succeeded=self._totals[0], failed=self._totals[1])
 
-    def _next_stage(self) -> EventStream | None:
+    def _current_stage(self) -> EventStream | None:
         if self._stage is None:
-            self._stage = next(self._stages, None)
+            self._stage = self._next_run()
         return self._stage

@@ -37,13 +37,12 @@ class Waves(EventStream):
         plan: Plan[PlanItem] = Plan(items=(), as_of=datetime.now(UTC))
         super().__init__(plan, INTENT, Rollout(), 3)
 
-    def _play(self) -> Generator[RunEvent, None, None]:
+    def _work(self) -> Generator[RunEvent, None, Stopped | Finished]:
         for wave in range(3):
             if self._stopping.is_set():
-                yield Stopped(why="requested", remaining=3 - wave)
-                return
+                return Stopped(why="requested", remaining=3 - wave)
             yield Resolved(name=f"o-{wave}", wave=wave, outcome="progressed", is_good=wave != 1)
-        yield Finished(succeeded=2, failed=1)
+        return Finished(succeeded=2, failed=1)
 
 
 @pytest.fixture(autouse=True)

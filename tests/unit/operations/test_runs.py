@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -50,8 +50,10 @@ class Target:
     @contextmanager
     def opened(self) -> Iterator[Target]:
         self.is_open = True
-        yield self
-        self.is_open = False
+        try:
+            yield self
+        finally:
+            self.is_open = False
 
     def submit(self, items: Sequence[PlanItem]) -> None:
         if self.fails:
@@ -207,9 +209,61 @@ def test_events_and_plans_are_json_and_have_a_schema() -> None:
     assert Plan[PlanItem].model_validate_json(plan.model_dump_json()) == plan
 
 
-def stages_of(*targets: Target) -> Iterator[Run[PlanItem]]:
-    for target in targets:
-        yield run_of(target, 2)
+def stages_of(*targets: Target) -> Callable[[], Run[PlanItem] | None]:
+    runs = (run_of(target, 2) for target in targets)
+    return lambda: next(runs, None)
+
+
+def first_end(events: Iterator[RunEvent]) -> RunEvent:
+    """Read on to the first event that ends the run, as whoever keeps a run does, and not beyond."""
+    return next(event for event in events if isinstance(event, Stopped | Finished))
+
+
+@pytest.mark.parametrize("rollout", [{}, {"stop_on_failure": True}, {"rate": 100, "probe": 0, "wave": 1}])
+def test_a_run_that_has_stopped_holds_nothing_open(rollout: dict[str, Any]) -> None:
+    target = Target(bad=["o-0"])
+    run = run_of(target, 3, **rollout)
+    sequence = RunSequence(iter([run, None]).__next__, plan_of(3), INTENT, Rollout(), total=3)
+    assert (first_end(sequence.events()).kind, target.is_open) == ("stopped", False)
+    assert (run.state, sequence.state) == (RunState.STOPPED, RunState.STOPPED)
+
+
+def test_a_run_that_was_asked_to_stop_holds_nothing_open() -> None:
+    target = Target()
+    run = run_of(target, 3)
+    events = run.events()
+    next(events)
+    assert target.is_open
+    run.stop()
+    assert (first_end(events).kind, target.is_open) == ("stopped", False)
+
+
+def test_a_sequence_that_is_closed_closes_its_run_and_can_go_on() -> None:
+    target = Target()
+    sequence = RunSequence(stages_of(target), plan_of(2), INTENT, Rollout(), total=2)
+    next(sequence.events())
+    sequence.close()
+    assert (target.is_open, sequence.state) == (False, RunState.STOPPED)
+    sequence.resume()
+    assert first_end(sequence.events(1)).kind == "finished"
+
+
+def test_a_sequence_whose_next_run_cannot_be_made_is_stopped_and_makes_it_again_when_resumed() -> None:
+    stages: list[Run[PlanItem] | Exception | None] = [run_of(Target(), 2), NotPossible("the broker is away"),
+                                                      run_of(Target(), 2), None]  # fmt: skip
+
+    def next_run() -> Run[PlanItem] | None:
+        stage = stages.pop(0)
+        if isinstance(stage, Exception):
+            raise stage
+        return stage
+
+    sequence = RunSequence(next_run, plan_of(2), INTENT, Rollout(), total=4)
+    with pytest.raises(NotPossible, match="the broker is away"):
+        list(sequence.events())
+    assert (sequence.state, cast("Stopped", sequence.history[-1]).why) == (RunState.STOPPED, "error")
+    sequence.resume()
+    assert cast("Finished", list(sequence.events())[-1]).succeeded == 4
 
 
 def test_a_sequence_of_runs_is_one_run() -> None:
@@ -222,10 +276,8 @@ def test_a_sequence_of_runs_is_one_run() -> None:
 
 
 def test_an_item_that_a_later_stage_resolves_counts_as_that_stage_says() -> None:
-    stages = iter(
-        [run_of(Target(bad=["o-0"]), 2, probe=0, max_failed=1), run_of(Target(bad=["o-1"]), 2, probe=0, max_failed=1)]
-    )
-    sequence = RunSequence(stages, plan_of(2), INTENT, Rollout(), total=2)
+    first, second = (run_of(Target(bad=[name]), 2, probe=0, max_failed=1) for name in ("o-0", "o-1"))
+    sequence = RunSequence(iter([first, second, None]).__next__, plan_of(2), INTENT, Rollout(), total=2)
     counted = [
         (sequence.summary.succeeded, sequence.summary.failed)
         for event in sequence.events()
