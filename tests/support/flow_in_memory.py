@@ -160,6 +160,9 @@ class FlowInMemory:
                     self.records_read += 1
                     yield record
 
+    def read_range(self, place: TopicPlace, start: int, end: int, _: float) -> Iterator[ReceivedRecord]:
+        return self.read_spans({place: range(start, end)})
+
     def last_of(self, place: TopicPlace, key: bytes) -> ReceivedRecord | None:
         return next((record for record in reversed(list(self.read([place]))) if record.key == key), None)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from ensemble.command_line.documents import DeadLetterRow, Document, Fields, Time
+from ensemble.operations import SkippedFate
 
 
 class RecordDocument(Document):
@@ -54,9 +57,13 @@ class OffsetMoveRow(Document):
     log_start: int
     log_end: int
     effect: str
+    removed: int = Field(description="Offsets that retention has removed unread.")
+    passed: int = Field(description="Offsets that are never read.")
+    read_again: int
 
 
 class SkippedRecordRow(OffsetMoveRow):
     """The same for one record that is passed, and what becomes of it."""
 
     record: str
+    fate: SkippedFate

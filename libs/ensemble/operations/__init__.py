@@ -12,6 +12,8 @@ from ensemble.operations.audit import (
 from ensemble.operations.audit_trail import list_audit
 from ensemble.operations.consumer_offsets import (
     NAMED_PLACES,
+    OffsetMove,
+    OffsetPlan,
     Target,
     plan_offsets,
     require_no_members,
@@ -93,7 +95,7 @@ from ensemble.operations.policies_in_force import check_policy_file, policies_in
 from ensemble.operations.positions import read_positions
 from ensemble.operations.readability import describe_readability, encode_edited
 from ensemble.operations.readiness import Readiness
-from ensemble.operations.record_skip import plan_skip, skip_record
+from ensemble.operations.record_skip import SkippedFate, SkippedRecord, plan_skip, skip_record
 from ensemble.operations.records import RecordDetails, RecordHeader, get_record, parse_position
 from ensemble.operations.redrive_commands import SentOperation, discard_of, redrive_of
 from ensemble.operations.redrive_outcome import Outcome, outcome_of
@@ -213,6 +215,8 @@ __all__ = [
     "Money",
     "NotFound",
     "NotPossible",
+    "OffsetMove",
+    "OffsetPlan",
     "OnProgress",
     "OperationsError",
     "Others",
@@ -261,6 +265,8 @@ __all__ = [
     "ServiceStatus",
     "Session",
     "Skipped",
+    "SkippedFate",
+    "SkippedRecord",
     "Status",
     "Stopped",
     "Submitted",

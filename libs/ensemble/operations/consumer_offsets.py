@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
 
 from ensemble.kafka.client import CommittedOffset, recorded_in
 from ensemble.operations.control_commands import record_of
 from ensemble.operations.errors import Invalid, NotPossible
 from ensemble.operations.intent import Intent
+from ensemble.operations.plans import Plan, PlanItem
 from ensemble.operations.service_topics import CONTROL, service_names
 from ensemble.operations.session import Session
+from ensemble.operations.values import Result
 from ensemble.quantities import quantity
 from ensemble.system_messages import SetOffset
 
@@ -26,34 +31,34 @@ _BEFORE_STATE_MS: Final = 3_600_000
 _KEY: Final = b"operator"
 
 
-@dataclass(frozen=True)
-class Move:
+class OffsetMove(PlanItem):
     """The offset of one partition, before and after."""
 
     topic: str
     partition: int
-    before: int | None
-    """What the group has committed; None if nothing."""
-    offset: int
-    start: int
-    end: int
+    committed: int | None = Field(description="What the group has committed; null: nothing.")
+    offset: int = Field(description="What would be committed.")
+    log_start: int
+    log_end: int
+
+    removed: int = Field(description="Offsets before the log's start: retention has removed them unread.")
+    passed: int = Field(description="Offsets that would never be read.")
+    read_again: int
 
     @property
-    def effect(self) -> str:
-        """What the service does differently."""
-        if self.before is None:
-            return "begins here"
-        passed = self.offset - max(self.before, self.start)
-        if self.before < self.start:
-            return f"{self.start - self.before} offsets are gone already" + (f", {passed} are passed" if passed else "")
-        if passed > 0:
-            return f"{quantity(passed, 'offset')} passed unread"
-        return f"{quantity(-passed, 'offset')} read again" if passed else "stays"
+    def place(self) -> TopicPlace:
+        return self.topic, self.partition
 
-    def row(self) -> dict[str, Any]:
-        """Return the move for a person or a program."""
-        fields = {"topic": self.topic, "partition": self.partition, "committed": self.before, "offset": self.offset}
-        return {**fields, "log_start": self.start, "log_end": self.end, "effect": self.effect}
+    def describe_effect(self) -> str:
+        """Return what the service does differently, in words."""
+        if self.committed is None:
+            return "begins here"
+        if self.removed:
+            passed = f", {self.passed} are passed" if self.passed else ""
+            return f"{self.removed} offsets are gone already{passed}"
+        if self.passed:
+            return f"{quantity(self.passed, 'offset')} passed unread"
+        return f"{quantity(self.read_again, 'offset')} read again" if self.read_again else "stays"
 
 
 @dataclass(frozen=True)
@@ -85,31 +90,40 @@ class Target:
         return [(self.topic, self.partition)]
 
 
-@dataclass(frozen=True)
-class Plan:
+class ControlOffset(Result):
+    """What is committed of a partition of the control topic: the same offset, and the text beside it."""
+
+    partition: int
+    offset: int
+    metadata: str = ""
+
+
+class OffsetPlan(Plan[OffsetMove]):
     """The moves of one service's offsets, and the texts beside them that go."""
 
-    target: Target
-    moves: tuple[Move, ...]
-    control: Mapping[TopicPlace, CommittedOffset]
+    service: str
+    control: tuple[ControlOffset, ...] = ()
     """Offsets of the control topic: they stay, without the ids of topics that are taken as they are from now on."""
 
     def offsets(self) -> dict[TopicPlace, CommittedOffset]:
         """Return what is committed. Nothing beside an offset says which topic it was for."""
-        moved = {(move.topic, move.partition): CommittedOffset(move.offset) for move in self.moves}
-        return {**moved, **self.control}
+        moved = {move.place: CommittedOffset(move.offset) for move in self.items}
+        topic = self.service + CONTROL
+        return moved | {(topic, kept.partition): CommittedOffset(kept.offset, kept.metadata) for kept in self.control}
 
     def commands(self, intent: Intent) -> list[tuple[int, SetOffset]]:
         """Return what is kept on the control topic about each move, by partition."""
         request = intent.operation()
         return [
-            (m.partition, SetOffset(topic=m.topic, partition=m.partition, before=m.before, offset=m.offset, **request))
-            for m in self.moves
-        ]
+            (move.partition, SetOffset(topic=move.topic, partition=move.partition, before=move.committed,
+                                       offset=move.offset, **request))
+            for move in self.items
+        ]  # fmt: skip
 
 
-def plan_offsets(session: Session, target: Target) -> Plan:
+def plan_offsets(session: Session, target: Target) -> OffsetPlan:
     """Return what would be set. Raises Invalid if that is not possible."""
+    as_of = datetime.now(UTC)
     committed = session.client.committed_by(target.service)
     places = target.places(session, committed)
     starts, ends = session.client.starts(places), session.client.high_watermarks(places)
@@ -119,24 +133,29 @@ def plan_offsets(session: Session, target: Target) -> Plan:
         if (offset := targets.get(place)) is not None:
             offset = {EARLIEST: starts[place], LATEST: ends[place]}.get(str(offset), offset)
             before = committed[place].offset if place in committed else None
-            moves.append(_checked(Move(*place, before, int(offset), starts[place], ends[place])))
+            moves.append(_move(place, before, int(offset), (starts[place], ends[place])))
     if not moves:
         raise Invalid(f"group {target.service} has committed no offset there", hint="give another place", field="to")
     partitions = {partition for _, partition in places}
     control = _control(target, committed, partitions)
     if target.to == STATE:
         control |= _control_by_state(session, target, partitions, committed)
-    return Plan(target, tuple(moves), control)
+    kept = tuple(ControlOffset(partition=p, offset=at.offset, metadata=at.metadata) for (_, p), at in control.items())
+    return OffsetPlan(service=target.service, items=tuple(moves), control=kept, as_of=as_of)
 
 
-def set_offsets(session: Session, plan: Plan, intent: Intent) -> None:
-    """Set the offsets and keep on the control topic that they were, or neither. NotPossible while members run."""
+def set_offsets(session: Session, plan: OffsetPlan, intent: Intent) -> None:
+    """Set the offsets and keep on the control topic that they were, or neither. Raises like `carry_out_with`."""
     carry_out_with(session, plan, intent, [])
 
 
-def carry_out_with(session: Session, plan: Plan, intent: Intent, records: Sequence[Output]) -> None:
-    """Set the offsets and write `records` in one transaction. Raises NotPossible while members run."""
-    service = plan.target.service
+def carry_out_with(session: Session, plan: OffsetPlan, intent: Intent, records: Sequence[Output]) -> None:
+    """Set the offsets and write `records` in one transaction.
+
+    Raises NotPossible while members run, or if the plan has expired.
+    """
+    plan.require_current()
+    service = plan.service
     require_no_members(session, service)
     audit = [
         record_of(session, (service, partition), command, _KEY, via=intent.actor.via)
@@ -200,12 +219,16 @@ def _changelogs_of(session: Session, service: str) -> list[str]:
     return [name for name in session.client.topics() if name.startswith(f"{service}.") and name.endswith("-changelog")]
 
 
-def _checked(move: Move) -> Move:
-    if not move.start <= move.offset <= move.end:
-        raise Invalid(
-            f"{move.topic}[{move.partition}] has offsets {move.start} to {move.end}, not {move.offset}", field="to"
-        )
-    return move
+def _move(place: TopicPlace, committed: int | None, offset: int, bounds: tuple[int, int]) -> OffsetMove:
+    (topic, partition), (start, end) = place, bounds
+    if not start <= offset <= end:
+        raise Invalid(f"{topic}[{partition}] has offsets {start} to {end}, not {offset}", field="to")
+    begun = offset if committed is None else max(committed, start)
+    return OffsetMove(
+        name=f"{topic}/{partition}", topic=topic, partition=partition, committed=committed, offset=offset,
+        log_start=start, log_end=end, removed=0 if committed is None else max(0, start - committed),
+        passed=max(0, offset - begun), read_again=max(0, begun - offset),
+    )  # fmt: skip
 
 
 def _control(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from ensemble.errors import EnsembleError
 from ensemble.messages import RecordPlace, StoredRecord, why_oversized
-from ensemble.operations.consumer_offsets import Move, Plan, Target, carry_out_with, plan_offsets
+from ensemble.operations.consumer_offsets import OffsetMove, OffsetPlan, Target, carry_out_with, plan_offsets
 from ensemble.operations.errors import Invalid
 from ensemble.operations.intent import Intent
 from ensemble.operations.outgoing import now
@@ -21,25 +21,31 @@ if TYPE_CHECKING:
     from ensemble.state import Output
 
 _READ_S: Final = 10.0
+SkippedFate = Literal["dead_lettered", "excerpt", "unreadable"]
+"""Dead-lettered as a whole, as an excerpt since it is too large, or not at all since nobody can read it."""
 
 
 @dataclass(frozen=True)
 class SkippedRecord:
     """One record of one input, and the offsets around it."""
 
-    plan: Plan
+    plan: OffsetPlan
     record: ReceivedRecord | None
     """None: it cannot be read, or lies there no more."""
 
     @property
-    def move(self) -> Move:
-        return self.plan.moves[0]
+    def move(self) -> OffsetMove:
+        return self.plan.items[0]
 
-    def row(self) -> dict[str, Any]:
-        """Return the plan for a person or a program."""
-        return {**self.move.row(), "record": self._fate()}
+    @property
+    def fate(self) -> SkippedFate:
+        """What becomes of the record."""
+        if self.record is None:
+            return "unreadable"
+        return "excerpt" if why_oversized(_stored(self.record)) else "dead_lettered"
 
-    def _fate(self) -> str:
+    def describe_fate(self) -> str:
+        """Return what becomes of the record, in words."""
         if self.record is None:
             return "cannot be read: no dead letter"
         oversized = why_oversized(_stored(self.record))
@@ -55,11 +61,11 @@ def plan_skip(session: Session, service: str, place: RecordPlace) -> SkippedReco
         if error.field == "to":  # which names the offset behind the record, and a request for a skip has not
             raise Invalid(f"there is no record at {topic}/{partition}/{offset}", field="offset") from None
         raise
-    before = plan.moves[0].before
+    before = plan.items[0].committed
     if before is None or before > offset:
         stands = "has committed no offset" if before is None else f"has read on to {before}"
         raise Invalid(f"group {service} {stands} there, so there is nothing to skip at {offset}", field="offset")
-    records = _read(session, (topic, partition), max(before, plan.moves[0].start), offset + 1)
+    records = _read(session, (topic, partition), max(before, plan.items[0].log_start), offset + 1)
     if unread := [record.offset for record in records if record.offset < offset]:
         raise Invalid(
             f"{len(unread)} records before {offset} are unread, the first at {unread[0]}",
@@ -71,7 +77,7 @@ def plan_skip(session: Session, service: str, place: RecordPlace) -> SkippedReco
 
 def skip_record(session: Session, skipped: SkippedRecord, intent: Intent) -> None:
     """Pass the record: its dead letter, what is kept about it, and the offset together, or nothing."""
-    letter = [] if skipped.record is None else [letter_of(skipped.plan.target.service, skipped.record, intent)]
+    letter = [] if skipped.record is None else [letter_of(skipped.plan.service, skipped.record, intent)]
     carry_out_with(session, skipped.plan, intent, letter)
 
 

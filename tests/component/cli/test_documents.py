@@ -24,7 +24,7 @@ COMMANDS = [
     "orders count --by paused_by", "orders count --by owed", "orders show o-2", "orders show o-3", "orders show o-1",
     "consumers set-offsets inventory --to earliest --dry-run", "policies show", "schemas check", "schemas write",
     "schemas release", "topology check", "topology show", "topology show -f asyncapi", "topology lifetimes",
-    "context use --none",
+    "context use --none", "records skip inventory.commands 3 3 --service inventory --dry-run",
 ]  # fmt: skip
 STREAMS = ["tail --until-end", "orders watch o-1"]
 ACTIONS = [

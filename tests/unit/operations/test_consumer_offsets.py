@@ -1,6 +1,8 @@
 """Offsets of a stopped service: the plan before, and one transaction that sets them and says so."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from ensemble.operations import (
     Intent,
     Invalid,
     NotPossible,
+    OffsetPlan,
     OperationsError,
     Target,
     plan_offsets,
@@ -99,13 +102,30 @@ def letter_in(written: Output) -> DeadLetter:
 
 def test_a_plan_says_what_is_passed_and_what_is_read_again_and_changes_nothing(cluster: Any) -> None:
     effects = [
-        [(move.topic, move.offset, move.effect) for move in plan_offsets(session_on(cluster), target(to)).moves]
+        [
+            (move.topic, move.offset, move.describe_effect())
+            for move in plan_offsets(session_on(cluster), target(to)).items
+        ]
         for to in ("earliest", "latest")
     ]
     assert effects == [
         [("kitchen.news", 0, "5 offsets read again"), ("kitchen.orders", 7, "2 offsets are gone already")],
         [("kitchen.news", 9, "4 offsets passed unread"), ("kitchen.orders", 7, "2 offsets are gone already")],
     ]
+    assert cluster.written == []
+
+
+def test_a_plan_is_json_that_counts_what_is_passed_read_again_and_removed(cluster: Any) -> None:
+    plans = [plan_offsets(session_on(cluster), target(to)) for to in ("earliest", "latest")]
+    assert [[(m["passed"], m["read_again"], m["removed"]) for m in json.loads(plan.model_dump_json())["items"]]
+            for plan in plans] == [[(0, 5, 0), (0, 0, 2)], [(4, 0, 0), (0, 0, 2)]]  # fmt: skip
+    assert OffsetPlan.model_validate_json(plans[0].model_dump_json()).offsets() == plans[0].offsets()
+
+
+def test_a_plan_that_is_old_is_refused(cluster: Any) -> None:
+    plan = plan_offsets(session_on(cluster), target("latest"))
+    with pytest.raises(NotPossible, match="has expired"):
+        set_offsets(session_on(cluster), plan.model_copy(update={"as_of": plan.as_of - timedelta(hours=1)}), INTENT)
     assert cluster.written == []
 
 
@@ -205,7 +225,7 @@ def test_of_a_record_too_large_for_the_dead_letters_an_excerpt_is_kept(cluster: 
     skip_record(session_on(cluster), skipped, INTENT)
     letter = letter_in(cluster.written[0])
     assert (letter.is_whole, letter.message) == (False, "skipped by eve: the topic was made again")
-    assert "an excerpt is dead-lettered" in skipped.row()["record"]
+    assert (skipped.fate, skipped.describe_fate()[:27]) == ("excerpt", "an excerpt is dead-lettered")
     with pytest.raises(ValueError, match=f"whose value takes {len(record.value or b'')} bytes"):
         redrive(letter, OperatorRequest("op-1", "eve", "again", 0))
     assert redrive(letter, OperatorRequest("op-1", "eve", "again", 0), edited=b"mended").edited == b"mended"
@@ -245,12 +265,12 @@ def test_by_state_a_partition_is_read_from_an_hour_before_its_state_was_written(
     """The control topic as well: without an offset, all that operators ever did would be carried out again."""
     cluster: Any = RememberingCluster()
     plan = plan_offsets(session_on(cluster), target("state", "kitchen.news"))
-    assert (set(cluster.asked), plan.moves[0].offset) == ({cluster.at - 3_600_000}, 8)
-    assert plan.control == {CONTROL: CommittedOffset(1)}
+    assert (set(cluster.asked), plan.items[0].offset) == ({cluster.at - 3_600_000}, 8)
+    assert plan.offsets()[CONTROL] == CommittedOffset(1)
 
 
 def test_by_state_a_partition_without_state_is_read_from_its_beginning() -> None:
     cluster: Any = RememberingCluster()
     cluster.last_written = lambda _: {}
     plan = plan_offsets(session_on(cluster), target("state", "kitchen.news"))
-    assert (plan.moves[0].offset, plan.control) == (0, {CONTROL: CommittedOffset(0)})
+    assert (plan.items[0].offset, plan.offsets()[CONTROL]) == (0, CommittedOffset(0))

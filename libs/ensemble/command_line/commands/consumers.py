@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Action, OfService, Output, complete_service
 from ensemble.command_line.output_format import TABLE, OutputFormat
+
+if TYPE_CHECKING:
+    from ensemble.operations import OffsetMove
 
 group = typer.Typer(help="Show how far services are behind, and set where one reads on.")
 
@@ -99,13 +102,18 @@ def set_offsets(
     at = None if to in NAMED_PLACES or to.isdecimal() else moment_ms(to, "--to", now())
     session = open_session()
     plan = plan_offsets(session, Target(service, to, topic, partition, at))
-    show_plan([move.row() for move in plan.moves], COLUMNS, output=output)
+    show_plan([row_of(move) for move in plan.items], COLUMNS, output=output)
     require_no_members(session, service)
     if action.dry_run:
         return
-    confirm(f"set {quantity(len(plan.moves), 'offset')} of {service}", cluster_name(session.client), yes=action.yes)
+    confirm(f"set {quantity(len(plan.items), 'offset')} of {service}", cluster_name(session.client), yes=action.yes)
     carry_out(session, plan, intent)
     say("the offsets are set; start the service")
+
+
+def row_of(move: OffsetMove) -> dict[str, Any]:
+    """Return a move as it is shown."""
+    return {**move.model_dump(exclude={"name"}), "effect": move.describe_effect()}
 
 
 def show_plan(rows: list[dict[str, Any]], columns: tuple[str, ...], *, output: OutputFormat) -> None:

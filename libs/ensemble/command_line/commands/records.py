@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.commands.consumers import COLUMNS, show_plan
+from ensemble.command_line.commands.consumers import COLUMNS, row_of, show_plan
 from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Action, Output, complete_service
 from ensemble.command_line.output_format import TABLE
@@ -60,7 +60,8 @@ def skip(
     intent = action.intent()
     session = open_session()
     skipped = plan_skip(session, service, (topic, partition, offset))
-    show_plan([skipped.row()], (*COLUMNS, "record"), output=output)
+    fate = {"record": skipped.describe_fate(), "fate": skipped.fate}
+    show_plan([row_of(skipped.move) | fate], (*COLUMNS, "record"), output=output)
     require_no_members(session, service)
     if action.dry_run:
         return
