@@ -321,13 +321,15 @@ class RunSequence(EventStream):
                 stage.resume()
             for event in stage.events(self._seen):
                 self._seen += 1
-                if isinstance(event, Stopped | Finished):
-                    last = event
-                else:
-                    yield event
-            if isinstance(last, Stopped):
-                return last
-            self._totals = [self._totals[0] + last.succeeded, self._totals[1] + last.failed]
+                match event:
+                    case Stopped(why="error"):
+                        pass  # the stage raises it next
+                    case Stopped():
+                        return event
+                    case Finished():
+                        self._totals = [self._totals[0] + event.succeeded, self._totals[1] + event.failed]
+                    case _:
+                        yield event
             self._stage, self._seen = None, 0
             if self._stopping.is_set():
                 return Stopped(why="requested", remaining=0)
