@@ -20,7 +20,7 @@ MAX_KEY_BYTES: Final = 4_096
 _HEADER_BYTES: Final = 16
 """What a header takes beside its name and value."""
 MAX_ID_BYTES: Final = 128
-"""The longest id that is handed on as it is; of a longer one its hash."""
+"""The longest id that is handed on as it is; of one that is longer, or is longer once it is text, its hash."""
 _TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C: version ff, and ids of zeros alone, are no trace."""
 
@@ -123,10 +123,15 @@ def place_name(record: ConsumedRecord) -> str:
 
 
 def bounded_id(raw: bytes) -> str:
-    """Return an id as text; of a very long one its hash, for outputs carry it and would outgrow their topic."""
-    return (
-        str(raw, "utf-8", "backslashreplace") if len(raw) <= MAX_ID_BYTES else blake2b(raw, digest_size=16).hexdigest()
-    )
+    r"""Return an id as text that takes MAX_ID_BYTES at most; of a longer one its hash.
+
+    Outputs and states carry it and have room for so much. A byte that is no UTF-8 takes four as text, as in `\xff`.
+    """
+    if len(raw) <= MAX_ID_BYTES:
+        text = str(raw, "utf-8", "backslashreplace")
+        if raw.isascii() or len(text.encode()) <= MAX_ID_BYTES:
+            return text
+    return blake2b(raw, digest_size=16).hexdigest()
 
 
 def trace_in(headers: Mapping[str, bytes]) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
 import pytest
 
-from contracts import OrderLine, OrderPlaced
+from contracts import OrderLine, OrderPlaced, ReceiveStock
 from ensemble import Service
 from ensemble.clock import ManualClock
 from ensemble.messages import StoredRecord, encoder_for
 from ensemble.messages.records import size_of
 from ensemble.partitioning import partition_of
 from ensemble.testing.driver import ServiceTestDriver
+from services.inventory.service import inventory_service
 from services.orchestrator.service import orchestrator
 from services.order.service import order_service
 from services.shipping.service import shipping_service
@@ -28,6 +30,7 @@ HEADERS: Final[dict[str, list[tuple[str, bytes | None]]]] = {
     "a thousand": [(f"h{number}", b"v") for number in range(1_000)],
     "twice": [("ce_id", b"a"), ("ce_id", b"b"), ("ce_source", b"x"), ("ce_source", b"y")],
     "no text": [(name, b"\xff\xfe") for name in ("ce_id", "ce_source", "ce_correlationid", "traceparent")],
+    "long and no text": [(name, b"\xff" * 128) for name in ("ce_id", "ce_source", "ce_correlationid")],
     "null": [(name, None) for name in ("ce_id", "ce_source", "ce_correlationid", "traceparent")],
     "empty": [(name, b"") for name in ("ce_id", "ce_source", "ce_correlationid", "traceparent", "")],
     "long": [("ce_id", b"i" * 100_000), ("ce_source", b"s" * 100_000), ("ce_correlationid", b"c" * 100_000)],
@@ -61,7 +64,7 @@ def run(make: Callable[[], Service], record: StoredRecord) -> ServiceTestDriver:
     """Receive the record, wait and restart; then another order has to go through, and each dead letter to fit."""
     driver = ServiceTestDriver(make(), ManualClock(1_800_000_000_000))
     driver.receive_records([record])
-    driver.advance(1)
+    driver.advance(40)  # all attempts are over by then
     driver.restart()
     driver.receive(order_placed(order_id="good"))
     assert all(size_of(letter) <= DEAD_LETTER_BYTES for letter in driver.dead_letters)
@@ -73,6 +76,15 @@ def run(make: Callable[[], Service], record: StoredRecord) -> ServiceTestDriver:
 @pytest.mark.parametrize("name", HEADERS)
 def test_whatever_its_headers_an_order_is_taken(make: Callable[[], Service], name: str) -> None:
     assert run(make, placed(b"o-1", encoded(), HEADERS[name])).dead_letters == []
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_whatever_its_headers_a_delivery_is_taken(name: str) -> None:
+    """One that is not taken would hold up its whole warehouse."""
+    driver = ServiceTestDriver(inventory_service())
+    sent = driver.record_of(ReceiveStock(warehouse_id="w-1", sku="bolt", quantity=1), "")
+    driver.receive_records([replace(sent, raw_headers=HEADERS[name])])
+    assert (driver.dead_letters, driver.parked("w-1")) == ([], None)
 
 
 @pytest.mark.parametrize("make", READERS)
