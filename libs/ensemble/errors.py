@@ -3,6 +3,7 @@
     EnsembleError
     +-- RetryableError          could not be processed now: tried again, then dead-lettered
     |   +-- AttemptTimedOut     an async handler outlived its attempt
+    |   +-- HandlerExit         a handler tried to leave the process, or cancelled itself
     |   +-- Stopped             a partition takes no records now: paused, or no room for more parked ones
     |   +-- SchemasUnavailable  the schema registry cannot say now: what needs it waits, and is never given up
     |   |   +-- RegistryRefusal  it lets this process not in: a start and a command end at once
@@ -80,6 +81,10 @@ class MisconfiguredAdapter(RetryableError):
 
 class AttemptTimedOut(RetryableError):
     """An async handler did not finish within its attempt's time."""
+
+
+class HandlerExit(RetryableError):
+    """A handler raised what no code that handles a message may: SystemExit, or CancelledError that nobody asked for."""
 
 
 class Stopped(RetryableError):

@@ -11,12 +11,19 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.items import RecordItem
-from ensemble.errors import AttemptTimedOut
+from ensemble.errors import AttemptTimedOut, HandlerExit
 from ensemble.state.unit_of_work import RecordLayer
+from ensemble.system_messages.dead_letters import text_of
+
+EXITS: Final = (SystemExit, asyncio.CancelledError, BaseExceptionGroup)
+"""What a handler may raise beside an Exception. It must not end the process: the next one would meet the same record.
+
+Ctrl-C is left out: a person means the process.
+"""
 
 
 @dataclass(eq=False)
@@ -85,8 +92,10 @@ class AsyncCalls:
         call.running, self._running[call.key] = asyncio.current_task(), call
         try:
             await handlers
-        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled by the task
-            call.error = error
+        except (Exception, *EXITS) as error:  # noqa: BLE001  whatever a handler raises is settled by the task
+            if _is_cancelled(call):
+                raise
+            call.error = failure_of(error)
         if not call.is_in_flight:
             del self._running[call.key]
 
@@ -140,6 +149,21 @@ class AsyncCalls:
         return calls
 
 
+def failure_of(error: BaseException) -> Exception:
+    """Return what a handler has raised as something that a policy can judge."""
+    if isinstance(error, Exception):
+        return error
+    raised = f"{type(error).__name__}({text_of(error)})"
+    failure = HandlerExit(f"the handler raised {raised}; it ends by returning, or by raising an Exception")
+    failure.__cause__ = error
+    return failure
+
+
+def _is_cancelled(call: AsyncCall) -> bool:
+    """Return whether the runtime has cancelled the call. A handler may also raise CancelledError by itself."""
+    return call.running is not None and call.running.cancelling() > 0
+
+
 def _cancel(calls: list[AsyncCall]) -> list[AsyncCall]:
     for call in calls:
         if call.running is not None and not call.running.done():
@@ -163,12 +187,15 @@ async def call_handlers(item: RecordItem, layer: RecordLayer, bind: Callable[[ty
     """Call the handlers of one message, in order. Raises AttemptTimedOut if they take longer than their policy says."""
     route = item.route
     limit = route.rule.policy.attempt_timeout_s
+    attempt = asyncio.timeout(limit)
     try:
-        async with asyncio.timeout(limit):
+        async with attempt:
             for seed, handler in zip(route.seeds, route.handlers, strict=True):
                 layer.seed = f"{seed}{layer.origin}/"
                 result = getattr(bind(handler.role), handler.method)(item.message)
                 if isinstance(result, Awaitable):
                     await result
     except TimeoutError as error:
+        if not attempt.expired():
+            raise  # the handler's own words: what it waited for did not answer
         raise AttemptTimedOut(f"no answer within {limit} s") from error

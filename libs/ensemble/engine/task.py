@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from ensemble.engine.admission import Admission, InterceptedAdmission, identify, why_refused
-from ensemble.engine.async_calls import AsyncCall, AsyncCalls, call_handlers, call_slots
+from ensemble.engine.async_calls import EXITS, AsyncCall, AsyncCalls, call_handlers, call_slots, failure_of
 from ensemble.engine.batch import Batch, Counts
 from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
 from ensemble.engine.failures.attempt_gate import AttemptGate, ProbeCandidate
@@ -238,8 +238,8 @@ class PartitionTask:
         """Handle a record now; a failure is settled."""
         try:
             outcome = self._handle(item, self._layer)
-        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
-            return self._failures.settle(item, error, self._layer)
+        except (Exception, *EXITS) as error:  # noqa: BLE001  whatever a handler raises is settled here
+            return self._failures.settle(item, failure_of(error), self._layer)
         if self._breakers.is_watching:
             self._failures.succeeded(item, outcome)
         return outcome
@@ -396,8 +396,8 @@ class PartitionTask:
                 layer.seed = f"{seed}{layer.origin}/"
                 handle(item.timer)
             layer.seal()
-        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
-            outcome = self._failures.settle(item, error, layer)
+        except (Exception, *EXITS) as error:  # noqa: BLE001  whatever a handler raises is settled here
+            outcome = self._failures.settle(item, failure_of(error), layer)
             if outcome.is_done:
                 self._end_timer(item)
             return outcome

@@ -77,7 +77,7 @@ class RetryPolicy:
             return None
         delay = self._longest_after(attempt) * (1 - self.jitter * random_fraction)
         left_s = self.budget_s - spent_s
-        return max(delay, min(_asked_delay(error), left_s)) if delay <= left_s else None
+        return max(delay, min(asked_delay(error), left_s)) if delay <= left_s else None
 
     def is_terminal(self, error: BaseException) -> bool:
         """Return whether `error` forbids another attempt. The nearest of its classes that is named anywhere decides."""
@@ -96,5 +96,10 @@ class RetryPolicy:
         return min(self.initial_s * self.multiplier ** min(attempt - 1, _HIGHEST_POWER), self.cap_s)
 
 
-def _asked_delay(error: BaseException) -> float:
-    return error.retry_after_s if isinstance(error, RetryableError) else 0.0
+def asked_delay(error: BaseException) -> float:
+    """Return the seconds for which the other side has asked to be left alone.
+
+    0 for what is no number: a handler may have put there what the other side has said.
+    """
+    asked_s: object = error.retry_after_s if isinstance(error, RetryableError) else 0.0
+    return float(asked_s) if isinstance(asked_s, int | float) and asked_s > 0 else 0.0

@@ -36,7 +36,7 @@ THRICE = RetryPolicy(strategy="fixed", initial_s=1, jitter=0, attempts=3)
 class Controls:
     """What handlers meet outside."""
 
-    errors: dict[str, Exception] = field(default_factory=dict)
+    errors: dict[str, BaseException] = field(default_factory=dict)
     """By label: raised whenever it comes."""
     hanging: dict[str, asyncio.Event] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)

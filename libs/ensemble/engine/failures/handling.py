@@ -26,11 +26,10 @@ from ensemble.errors import (
     OutOfScope,
     OversizedInput,
     RejectedInput,
-    RetryableError,
     UnknownSaga,
 )
 from ensemble.messages.records import message_id, why_oversized
-from ensemble.policies.retry import OnExhaustion
+from ensemble.policies.retry import OnExhaustion, asked_delay
 from ensemble.state.parking import ParkingStore, parked_record
 from ensemble.state.unit_of_work import RecordLayer
 from ensemble.system_messages.dead_letters import text_of
@@ -247,7 +246,7 @@ class Failures:
 
 def _failure(failed: FailedInput) -> Failure:
     error, budget_s = failed.error, failed.item.rule.policy.budget_s
-    asked_s = min(error.retry_after_s, budget_s) if isinstance(error, RetryableError) else 0.0
+    asked_s = min(asked_delay(error), budget_s)
     is_of_handler = isinstance(error, MisconfiguredAdapter)
     return Failure(key_text(failed.item.key), cause_of(error), is_of_handler, asked_s)
 
