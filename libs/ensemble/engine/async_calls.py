@@ -92,7 +92,7 @@ class AsyncCalls:
         call.running, self._running[call.key] = asyncio.current_task(), call
         try:
             await handlers
-        except (Exception, *EXITS) as error:  # noqa: BLE001  whatever a handler raises is settled by the task
+        except (Exception, *EXITS) as error:
             if _is_cancelled(call):
                 raise
             call.error = failure_of(error)

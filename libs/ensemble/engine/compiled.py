@@ -226,8 +226,7 @@ def _parking_key(service: Service, message: type[Message]) -> Callable[[Any], st
 
 
 def _timers(service: Service, limits: Limits) -> Mapping[str, TimerRoute]:
-    names = {handler.subject for handler in service.handlers if isinstance(handler.subject, str)}
-    return {name: _timer(service, limits, name) for name in names}
+    return {name: _timer(service, limits, name) for name in service.timer_names}
 
 
 def _timer(service: Service, limits: Limits, name: str) -> TimerRoute:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import structlog
+
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.items import TimerItem
@@ -12,6 +14,8 @@ from ensemble.state.partition import PartitionStores
 from ensemble.state.timers import DueTimer, timer_id
 from ensemble.state.unit_of_work import RecordLayer, current_layer
 from ensemble.system_messages.state import ParkedRecord
+
+log = structlog.get_logger()
 
 
 class TimerQueue:
@@ -26,10 +30,15 @@ class TimerQueue:
         return None if self._store is None else self._store.next_due()
 
     def find_due(self, until: int, only_key: bytes | None = None) -> Iterator[TimerItem]:
-        """Yield the timers due by `until`, of `only_key` if given. One that was cancelled meanwhile is left out."""
+        """Yield the timers due by `until`, of `only_key` if given. One that was cancelled meanwhile is left out.
+
+        It is told of one that an earlier release has set and nobody hears any more.
+        """
         for timer in () if self._store is None else self._store.due(until):
             item = self._item(timer)
             if only_key in {None, item.key} and item.is_live:
+                if not item.route.handlers:
+                    log.warning("timer.unheard", name=timer.name, key=timer.key)
                 yield item
 
     def resume(self, key: bytes) -> None:

@@ -128,7 +128,7 @@ class Timers(Protocol):
         """Stage the timer `name` of `key` for `due_at` (epoch milliseconds), with a `payload` of its own.
 
         An earlier one of that name is replaced. One that lies in the past falls due at once. Raises OutOfScope for a
-        key that is neither the record's nor below it.
+        key that is neither the record's nor below it, and UndeclaredOutput for a name that no role has a method for.
         """
 
     def cancel(self, key: str, name: str) -> None:

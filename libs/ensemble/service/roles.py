@@ -117,8 +117,11 @@ def reacts_to(*events: type[Event]) -> Callable[[Callable[[Any, Any], Any]], Cal
 def when_due(timer: str) -> Callable[[Callable[[Any, ports.TimerDue], None]], Callable[[Any, ports.TimerDue], None]]:
     """Mark the method, a plain `def`, that is called with a `TimerDue` when a timer of that name falls due.
 
-    A role that is declared with an async one raises ConfigurationError.
+    Raises ConfigurationError for a name that is empty or has a slash, which parts key and name where timers are kept. A
+    role that is declared with an async method raises it too.
     """
+    if not timer or "/" in timer:
+        raise ConfigurationError(f"@when_due({timer!r}): the name of a timer is not empty, and has no slash in it")
     return _mark("when_due", timer)
 
 

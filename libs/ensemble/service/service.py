@@ -119,6 +119,11 @@ class Service:
         return self._own_topic("timers-changelog", messages=(Timer,)) if self._uses(Timers) else None
 
     @property
+    def timer_names(self) -> frozenset[str]:
+        """The timers that a role has a handler for."""
+        return frozenset(handler.subject for handler in self.handlers if isinstance(handler.subject, str))
+
+    @property
     def seen(self) -> Topic | None:
         """The changelog of the ids of messages that were handled, if an input is external."""
         is_needed = any(topic.is_external for topic in self.inputs)

@@ -43,7 +43,7 @@ class PartitionStores:
         self.pauses = PartitionPauses(service.name, lambda command: _owner_of(service, command), self.parking)
         self.by_subject: dict[Any, Any] = {spec.subject: _open(spec, sources, open_state) for spec in service.stores}
         """The declared stores, by what a role's hint names: a state type, an aggregate, or the port `EventLog`."""
-        self.timers = TimerStore(service.timers.name, sources) if service.timers else None
+        self.timers = TimerStore(service.timers.name, sources, service.timer_names) if service.timers else None
         self.seen = SeenWindow(service.seen.name, window, sources) if service.seen else None
 
     def timers_for(self, layer: RecordLayer) -> StagedTimers:

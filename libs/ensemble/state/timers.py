@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ensemble.errors import UndeclaredOutput
 from ensemble.messages.records import StoredRecord
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.state.due_index import Due, DueIndex
@@ -31,8 +32,12 @@ class DueTimer:
 class TimerStore(KeyedStore[Timer]):
     """The timers of one partition."""
 
-    def __init__(self, changelog: str, sources: SchemaSourceSelector | None = None) -> None:
+    def __init__(
+        self, changelog: str, sources: SchemaSourceSelector | None = None, names: frozenset[str] = frozenset()
+    ) -> None:
+        """Open an empty store; `names` are those of the timers that somebody hears."""
         super().__init__(changelog, [Timer], sources)
+        self.names = names
         self._index = DueIndex(self._is_current)
         self._suspended: dict[bytes, set[Due]] = {}
         """Timers that are due but wait for their parked key: due time and entry's key, by parked key."""
@@ -117,14 +122,16 @@ class TimerStore(KeyedStore[Timer]):
 class StagedTimers:
     """The `Timers` port of one record layer."""
 
-    __slots__ = ("_layer", "_state")
+    __slots__ = ("_layer", "_names", "_state")
 
     def __init__(self, store: TimerStore, layer: RecordLayer) -> None:
-        self._layer = layer
+        self._layer, self._names = layer, store.names
         self._state: StagedState[Timer] = StagedState(store, layer)
 
     def schedule(self, key: str, name: str, due_at: int, payload: str = "") -> None:
         layer = self._layer
+        if name not in self._names:
+            raise UndeclaredOutput(f"no method here is @when_due({name!r}), so nobody would hear that timer")
         timer = Timer(due_at=due_at, payload=payload, correlation_id=layer.correlation_id, trace=layer.trace)
         self._state.set(f"{key}/{name}", timer)
 

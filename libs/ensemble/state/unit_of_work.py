@@ -11,10 +11,10 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Protocol
 
-from ensemble.errors import OutOfScope, OversizedOutput, UndeclaredOutput
+from ensemble.errors import OutOfScope, OversizedOutput, UndeclaredOutput, UnencodableMessage
 from ensemble.messages.cloud_events import type_headers
 from ensemble.messages.message import Event, Message
-from ensemble.messages.records import Headers, RecordPlace
+from ensemble.messages.records import MAX_KEY_BYTES, Headers, RecordPlace
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.catalogue import MAX_RECORD_BYTES, Topic
 from ensemble.service.codecs import codec_of
@@ -141,13 +141,18 @@ class RecordLayer:
         return raw_key
 
     def stage(self, route: OutputRoute, message: Message, more: Sequence[tuple[str, bytes]] = ()) -> None:
-        """Encode `message` and stage it, with `more` headers. Raises OversizedOutput if its topic would not take it.
+        """Encode `message` and stage it, with `more` headers.
 
+        Raises OversizedOutput if its topic would not take it, and UnencodableMessage if its readers would not.
         Its id is a hash of handler, origin and ordinal, so handling the input again gives it the same id.
         """
         value, key = route.encode(message), route.key_of(message).encode()
         if (size := len(value) + len(key)) > MAX_RECORD_BYTES:
             raise OversizedOutput(f"{type(message).__name__} takes {size} bytes, the limit is {MAX_RECORD_BYTES}")
+        if not 0 < len(key) <= MAX_KEY_BYTES:  # whoever reads it would refuse it
+            raise UnencodableMessage(
+                f"{type(message).__name__}: its key takes {len(key)} bytes, 1 to {MAX_KEY_BYTES} are allowed"
+            )
         self.ordinal = ordinal = self.ordinal + 1
         message_id = blake2b(f"{self.seed}{ordinal}".encode(), digest_size=16).hexdigest()
         headers = [

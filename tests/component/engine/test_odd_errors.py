@@ -75,7 +75,8 @@ def test_a_handlers_own_timeout_keeps_its_words(driver: ServiceTestDriver, world
     world.errors["a1"] = TimeoutError("the database did not answer")
     driver.receive(slow("a", "a1"))
     parked = driver.parked("a")
-    assert parked is not None and (parked.error, parked.words) == ("TimeoutError", "the database did not answer")
+    assert parked is not None
+    assert (parked.error, parked.words) == ("TimeoutError", "the database did not answer")
 
 
 @pytest.mark.parametrize("asked", ["60", None, timedelta(seconds=60), float("nan"), float("-inf")], ids=repr)

@@ -128,6 +128,12 @@ def test_what_a_timer_calls_is_no_coroutine() -> None:
     assert "Late.on_alarm is async" in refusal(lambda: service(Owner, Late).handlers)
 
 
+@pytest.mark.parametrize("name", ["", "a/b"])
+def test_a_timer_has_a_name_that_can_be_told_from_its_key(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="the name of a timer"):
+        when_due(name)
+
+
 def test_a_store_that_a_role_wants_is_declared() -> None:
     declared = service(WantsState)
     assert "WantsState.accounts wants a store of Account" in refusal(lambda: compile_service(declared, ManualClock()))

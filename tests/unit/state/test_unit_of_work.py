@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ensemble.state.unit_of_work import Output, RecordLayer
+from ensemble.errors import UnencodableMessage
+from ensemble.messages.records import MAX_KEY_BYTES
+from ensemble.state.unit_of_work import Output, OutputRoute, RecordLayer
+from tests.support.scripted_service.messages import Told
 
 OUTPUT: Output = ("topic", b"value", b"key", [], -1)
 
@@ -75,3 +78,11 @@ def test_what_is_staged_after_a_discard_is_forgotten_as_well(layer: RecordLayer,
     stage(layer, writes)
     begin(layer, "second")
     assert merged(layer, writes) == (0, 0)
+
+
+@pytest.mark.parametrize("key", ["", "k" * (MAX_KEY_BYTES + 1), "ü" * MAX_KEY_BYTES], ids=len)
+def test_no_message_gets_a_key_that_its_readers_refuse(layer: RecordLayer, key: str) -> None:
+    route = OutputRoute("events", lambda _: key, lambda _: b"value", [])
+    with pytest.raises(UnencodableMessage, match="its key takes"):
+        layer.stage(route, Told(account_id=key, text="x"))
+    assert layer.outputs == []
