@@ -5,6 +5,7 @@ Everything in here changes with the batch and is committed with it, so no key ca
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
@@ -25,6 +26,9 @@ from ensemble.system_messages.state import (
 
 _KEY, _RECORD, _PAUSE, _RESOLUTION, _OPERATION = b"key/", b"record/", b"pause/", b"mark/", b"done/"
 """What the store's keys begin with, by what lies under them."""
+_RECORD_KEY: Final = re.compile(_RECORD + rb"(.*)/([0-9]+)", re.DOTALL)
+_RESOLUTION_KEY: Final = re.compile(_RESOLUTION + rb"([A-Za-z0-9._-]*)/([0-9]+)/(-?[0-9]+)/([0-9]+)/(.*)", re.DOTALL)
+"""Topic, partition, offset, generation and key. An operator may have named a place that no record can come from."""
 _DONE_TYPES: Final = (Resolution, SeenMessage)
 """The states under resolutions and operations: what operators have done, kept for a time."""
 _LIMIT: Final = MAX_INPUT_BYTES + 100_000
@@ -70,13 +74,12 @@ def describe_state_key(key: bytes) -> KeyState | RecordState | PauseState | Reso
     """Return what lies under a key of a parked-changelog; None for an operation that was done, or an unknown key."""
     if key.startswith(_KEY):
         return KeyState(key[len(_KEY) :])
-    if key.startswith(_RECORD):
-        parking_key, _, number = key[len(_RECORD) :].rpartition(b"/")
-        return RecordState(parking_key, int(number))
     if key.startswith(_PAUSE):
         return PauseState(*_scope_and_name(key))
-    if key.startswith(_RESOLUTION):
-        topic, partition, offset, generation, parking_key = key[len(_RESOLUTION) :].split(b"/", 4)
+    if (record := _RECORD_KEY.fullmatch(key)) is not None:
+        return RecordState(record[1], int(record[2]))
+    if (resolution := _RESOLUTION_KEY.fullmatch(key)) is not None:
+        topic, partition, offset, generation, parking_key = resolution.groups()
         return ResolutionState(parking_key, (topic.decode(), int(partition), int(offset)), int(generation))
     return None
 

@@ -24,7 +24,7 @@ from ensemble.messages.records import (
     place_of,
     why_oversized,
 )
-from ensemble.system_messages.operations import MAX_NAME, DiscardRecord, RedriveRecord
+from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
 from ensemble.system_messages.state import RecordHeader
 
 Header = tuple[str, bytes | None]
@@ -57,6 +57,8 @@ VALUE_SHA256: Final = "ensemble.value-sha256"
 HEADERS_DROPPED: Final = "ensemble.headers-dropped"
 """How many of the record's headers the excerpt has not."""
 
+_TOPIC_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+"""What Kafka takes for the name of a topic."""
 _INTEGER: Final = re.compile(r"[0-9]{1,19}")
 _REPORT: Final = frozenset(
     {EXCEPTION, MESSAGE, STACKTRACE, TOPIC, PARTITION, OFFSET, SERVICE, HANDLER, STAGE, ATTEMPTS}
@@ -155,7 +157,7 @@ class DeadLetter:
         """Where the record was consumed from. A record without that lies where its dead letter lies."""
         topic = self.text(TOPIC)
         partition = _number(self.text(PARTITION), self.place[1], MAX_INT32)
-        return topic if len(topic) <= MAX_NAME else "", partition, _number(self.text(OFFSET), -1, MAX_INT64)
+        return topic if _TOPIC_NAME.fullmatch(topic) else "", partition, _number(self.text(OFFSET), -1, MAX_INT64)
 
     @property
     def parking_key(self) -> bytes:

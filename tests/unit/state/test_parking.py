@@ -1,5 +1,14 @@
+import pytest
+
 from ensemble.messages.records import StoredRecord
-from ensemble.state.parking import ParkingStore, parked_record
+from ensemble.state.parking import (
+    KeyState,
+    ParkingStore,
+    RecordState,
+    ResolutionState,
+    describe_state_key,
+    parked_record,
+)
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Pause, Resolution
 
 DAY = 86_400_000
@@ -172,3 +181,29 @@ def test_a_fingerprint_is_made_once_a_record_and_anew_after_a_change_or_an_abort
     assert (fingerprints(), made[2:]) == ([b"edited", b"y", b"z"], ["edited", "z"])
     store.abort()
     assert fingerprints() == [b"x", b"y"]
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        (b"key/a/b/\n", KeyState(b"a/b/\n")),
+        (b"record/a/b/\n/000000000007", RecordState(b"a/b/\n", 7)),
+        (b"mark/shop.commands/1/-1/2/a/b/\n", ResolutionState(b"a/b/\n", ("shop.commands", 1, -1), 2)),
+        (b"mark/x/y/1/1/2/a", None),
+        (b"record/a", None),
+        (b"later/a", None),
+    ],
+)
+def test_the_keys_of_the_changelog_say_what_lies_there_or_nothing(
+    key: bytes, place: KeyState | RecordState | ResolutionState | None
+) -> None:
+    """Operators may have named any place, and a later release may keep more than this one knows of."""
+    assert describe_state_key(key) == place
+
+
+def test_what_became_of_a_dead_letter_is_found_under_its_place() -> None:
+    store, place = parked("a1"), ("shop.commands", 1, -1)
+    store.set_resolution(
+        b"a/b", place, 2, Resolution(how="redriven", at=1, operation_id="1", requested_by="", reason="")
+    )
+    assert ResolutionState(b"a/b", place, 2) in map(describe_state_key, store.batch)
