@@ -21,6 +21,7 @@ from typing import Any
 
 from ensemble.clock import ManualClock
 from ensemble.engine.routes import Limits
+from ensemble.errors import ConfigurationError
 from ensemble.interceptors import Interceptor
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Command, Event, Message, State, json_type_name
@@ -34,7 +35,8 @@ from ensemble.system_messages.operations import Operation, Scope
 from ensemble.testing.operations import OperatorDouble, control_outputs
 from ensemble.testing.process import MemoryProcess
 from ensemble.testing.reading import MessageReader, ServiceView
-from ensemble.testing.topics import MemoryTopics
+from ensemble.testing.schedules import time_after
+from ensemble.testing.topics import MemoryTopics, require_services
 
 __all__ = ["ManualClock", "ServiceTestDriver"]
 
@@ -59,7 +61,7 @@ class ServiceTestDriver(ServiceView):
         `call_wait_s`: how long a batch waits for async handlers before it leaves them in flight; None: for ever.
         """
         self.clock = clock or ManualClock()
-        self._topics = MemoryTopics([service])
+        self._topics = MemoryTopics(require_services([service]))
         options: dict[str, Any] = {"limits": limits, "call_wait_s": call_wait_s, "interceptors": interceptors}
         super().__init__(MemoryProcess(service, self._topics, self.clock, polls=False, **options))
         self.log = self._topics.log
@@ -96,7 +98,10 @@ class ServiceTestDriver(ServiceView):
     # -- when -----------------------------------------------------------------------------------------------------
 
     def receive(self, *messages: Message, message_id: str | None = None) -> None:
-        """Deliver messages as one batch. `message_id` gives the first one that id (deliver it again with the same)."""
+        """Deliver messages as one batch. `message_id` gives the first one that id (deliver it again with the same).
+
+        Raises ConfigurationError for a message that lies on none of the service's inputs.
+        """
         self.receive_records(self._records_of(messages, message_id))
 
     def receive_records(self, records: Iterable[StoredRecord]) -> None:
@@ -132,8 +137,8 @@ class ServiceTestDriver(ServiceView):
         self.operate(self._operator.resume(scope, name))
 
     def advance(self, seconds: float) -> None:
-        """Turn the clock on, and run what falls due on the way, in order."""
-        target = self.clock.now() + round(seconds * 1000)
+        """Turn the clock on, and run what falls due on the way, in order. Raises FlowError for seconds below zero."""
+        target = time_after(self.clock.now(), seconds)
         while (due := self.process.next_due()) is not None and due <= target:
             self.clock.advance(max(0, due - self.clock.now()) / 1000)
             self.process.run_batch()
@@ -214,4 +219,8 @@ class ServiceTestDriver(ServiceView):
 
     def _inlet(self, message: type[Message]) -> Topic:
         homes = self.service.catalogue.homes(message)
-        return next((topic for topic in homes if topic in self.service.inputs), homes[0])
+        inlet = next((topic for topic in homes if topic in self.service.inputs), None)
+        if inlet is None:
+            places = " or ".join(topic.name for topic in homes)
+            raise ConfigurationError(f"{self.service.name} does not read {places}, where {message.__name__} lies")
+        return inlet

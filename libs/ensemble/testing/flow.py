@@ -32,8 +32,8 @@ from ensemble.system_messages.operations import Operation, Scope
 from ensemble.testing.operations import OperatorDouble, check_scope, control_outputs
 from ensemble.testing.process import MemoryProcess, text_of
 from ensemble.testing.reading import MessageReader, ServiceView
-from ensemble.testing.schedules import FlowError, Interleavings, InTurn, Schedule, Seeded
-from ensemble.testing.topics import MemoryTopics
+from ensemble.testing.schedules import FlowError, Interleavings, InTurn, Schedule, Seeded, time_after
+from ensemble.testing.topics import MemoryTopics, require_services
 
 M = TypeVar("M", bound=Message)
 S = TypeVar("S", bound=State)
@@ -83,7 +83,12 @@ class FlowTestDriver:
         `call_wait_s`: how long a batch waits for async handlers before it leaves them in flight; None: for ever.
         Raises ConfigurationError for two services of one name, and for settings of one that is not here.
         """
-        services, limits, clocks, interceptors = tuple(services), limits or {}, clocks or {}, interceptors or {}
+        services, limits, clocks, interceptors = (
+            require_services(services),
+            limits or {},
+            clocks or {},
+            interceptors or {},
+        )
         _check_names(services, [*limits, *clocks, *interceptors])
         self.clock = clock or ManualClock()
         self.topics = MemoryTopics(services)
@@ -220,8 +225,11 @@ class FlowTestDriver:
         raise FlowError(f"still busy after {limit} batches: {busy}. Do they answer each other for ever?")
 
     def advance(self, seconds: float) -> None:
-        """Run, turn the clock on, and run all that falls due on the way at its time."""
-        target = self.clock.now() + round(seconds * 1000)
+        """Run, turn the clock on, and run all that falls due on the way at its time.
+
+        Raises FlowError for seconds below zero: a clock that is wrong is one of `clocks`.
+        """
+        target = time_after(self.clock.now(), seconds)
         self.run()
         while (due := self._next_due()) is not None and due <= target:
             self._turn_to(due)
@@ -234,7 +242,7 @@ class FlowTestDriver:
 
         Raises FlowError if it is not true within so many seconds of the flow's time.
         """
-        target = self.clock.now() + round(within_s * 1000)
+        target = time_after(self.clock.now(), within_s)
         self.run()
         while not condition():
             due = self._next_due()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import Final, Protocol
 
 from ensemble.errors import EnsembleError
@@ -16,7 +17,14 @@ _SIZES: Final = (1, 1, 2, 5, BATCH_RECORDS)
 
 
 class FlowError(EnsembleError):
-    """A flow in memory cannot go on; the message says which services are busy, or what differs between two runs."""
+    """What was asked of a flow in memory cannot be; the message says what, and which services are busy."""
+
+
+def time_after(now: int, seconds: float) -> int:
+    """Return the time in so many seconds. Raises FlowError for what would turn it back, or is no number of seconds."""
+    if not 0 <= seconds < inf:
+        raise FlowError(f"time moves on: {seconds} is no number of seconds to move it by")
+    return now + round(seconds * 1000)
 
 
 class Schedule(Protocol):

@@ -20,6 +20,15 @@ Entry = tuple[int, StoredRecord]
 """A record behind its number in the log of all topics."""
 
 
+def require_services(services: object) -> tuple[Service, ...]:
+    """Return the services. Raises ConfigurationError for what is none, such as the function that makes one."""
+    given = tuple(services) if isinstance(services, Iterable) else (services,)
+    for one in given:
+        if not isinstance(one, Service):
+            raise ConfigurationError(f"{one!r} is no service" + ("; call it, and pass what it returns" * callable(one)))
+    return given
+
+
 class MemoryTopics:
     """The topics of some services, and the offsets of their groups. Each read and each write takes constant time."""
 

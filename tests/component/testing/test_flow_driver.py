@@ -24,13 +24,14 @@ from ensemble.errors import ConfigurationError, UnreadableState
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.records import StoredRecord
 from ensemble.settings import CRASH_POINTS
-from ensemble.testing import FlowError, FlowTestDriver
+from ensemble.testing import FlowError, FlowTestDriver, ServiceTestDriver
 from services.inventory.domain import Warehouse
 from services.order.service import order_service
 from tests.support.order_flow import OrderFlow
 from tests.support.order_messages import order_placed, place_order
 from tests.support.scripted_service.messages import Script
 
+PAID = PaymentConfirmed(order_id="o-1", amount=1, currency="EUR")
 SERVICES = ("order", "payment", "inventory", "shipping", "orchestrator")
 
 
@@ -325,6 +326,14 @@ def test_bytes_that_nobody_can_read_become_a_dead_letter(flow: OrderFlow) -> Non
         (lambda flow: FlowTestDriver([order_service()], clocks={"ordr": flow.clock}), "no service ordr in this flow"),
         (lambda flow: FlowTestDriver([order_service(), order_service()]), "two services are called order"),
         (lambda flow: FlowTestDriver([]), "a flow needs a service"),
+        (lambda flow: FlowTestDriver([3]), "3 is no service"),  # type: ignore[list-item]  # the mistake
+        (lambda flow: FlowTestDriver(3), "3 is no service"),  # type: ignore[arg-type]  # likewise
+        (lambda flow: ServiceTestDriver(order_service), "is no service; call it"),  # type: ignore[arg-type]  # likewise
+        (lambda flow: ServiceTestDriver(order_service()).receive(PAID), "order does not read payments.events"),
+        (lambda flow: ServiceTestDriver(order_service()).advance(-1), "time moves on"),
+        (lambda flow: flow.advance(-1), "time moves on"),
+        (lambda flow: flow.advance(float("nan")), "time moves on"),
+        (lambda flow: flow.run_until(bool, within_s=-1), "time moves on"),
     ],
 )
 def test_says_what_is_wrong_with_a_call(flow: OrderFlow, act: Callable[[OrderFlow], object], problem: str) -> None:
