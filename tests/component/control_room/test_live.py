@@ -175,8 +175,9 @@ def test_a_slow_browser_loses_updates_is_told_and_catches_up(room: RoomInMemory,
         while events[-1][2] != "the last":
             events.append(slow.event())
 
-    [lost] = [data["lost"] for _, name, data in events if name == "reset"]
-    assert lost + len(events) == 60 * 500 + 1 + 1
+    lost = [data["lost"] for _, name, data in events if name == "reset"]  # it may catch up, and fall behind again
+    assert lost
+    assert sum(lost) + len(events) - len(lost) == 60 * 500 + 1
 
 
 def test_five_hundred_streams_are_served_and_end_with_the_process(room: RoomInMemory) -> None:
