@@ -135,11 +135,11 @@ def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
     """Set the layer up for `record`: its ids, its place, and the batch's `time` as a header value."""
     raw_headers = record.headers()
     headers = dict(raw_headers) if raw_headers else _NO_HEADERS
-    input_id, correlation = message_id(record, headers), headers.get("ce_correlationid")
-    correlation_id = bounded_id(correlation) if correlation and correlation != headers.get("ce_id") else input_id
-    key, source = record.key() or b"", headers.get("ce_source") or b""
-    trace, place = trace_in(headers), place_of(record)
-    layer.begin(key, source, input_id, correlation_id=correlation_id, trace=trace, time=time, place=place)
+    raw_id, correlation = headers.get("ce_id"), headers.get("ce_correlationid")
+    input_id = bounded_id(raw_id) if raw_id else place_name(record)
+    correlation_id = bounded_id(correlation) if correlation and correlation != raw_id else input_id
+    key, source, trace = record.key() or b"", headers.get("ce_source") or b"", trace_in(headers)
+    layer.begin(key, source, input_id, correlation_id=correlation_id, trace=trace, time=time, place=place_of(record))
     if not trace:
         layer.trace = _trace_of(layer.origin)
 

@@ -52,7 +52,7 @@ class BatchCycle:
 
         `due_until` says up to which time a task's timers may be judged, if any are due. Async calls that take longer
         than `call_wait_s` stay in flight; a batch takes records for `take_s` at most, and until they and their outputs
-        have `take_bytes`.
+        have `take_bytes`: of a record that was handled its value counts, of any other all that is written of it again.
         """
         self._clock, self._run_async, self._due_until = clock, run_async, due_until
         self._call_wait_s, self._take_s, self._take_bytes = call_wait_s, take_s, take_bytes
@@ -103,31 +103,25 @@ class BatchCycle:
             records = resume(interruption)
 
     def _take(self, tasks: Tasks, records: Sequence[ConsumedRecord], until: float) -> Interruption | None:
-        began_at = time.monotonic()
+        handle, monotonic, began_at = self._handle, time.monotonic, time.monotonic()
         for taken, record in enumerate(records):
             if began_at > until or self._bytes > self._take_bytes:
                 return Interruption(None, records[taken:])
+            self.in_hand, task = record, tasks[record.partition()]  # type: ignore[index]  # a consumed record has one
+            outputs, counts = task.outputs, task.counts
+            before, handled = len(outputs), counts.handled
             try:
-                self._take_one(tasks[record.partition()], record)  # type: ignore[index]  # a consumed record has one
+                handle(task, record)
             except (SchemasUnavailable, Stopped) as reason:
                 return Interruption(reason, records[taken:])
-            began_at = self._time(record, began_at)
+            self._bytes += len(record.value() or b"") if counts.handled > handled else size_of(record)
+            for output in outputs[before:]:
+                self._bytes += len(output[1] or b"")
+            now = monotonic()
+            if now - began_at > self.slowest_s:
+                self.slowest, self.slowest_s = record, now - began_at
+            began_at = now
         return None
-
-    def _take_one(self, task: PartitionTask, record: ConsumedRecord) -> None:
-        self.in_hand, outputs = record, task.outputs
-        before = len(outputs)
-        self._handle(task, record)
-        self._bytes += size_of(record)
-        for output in outputs[before:]:
-            self._bytes += len(output[1] or b"")
-
-    def _time(self, record: ConsumedRecord, began_at: float) -> float:
-        """Note how long a record took. Return the time now."""
-        now = time.monotonic()
-        if now - began_at > self.slowest_s:
-            self.slowest, self.slowest_s = record, now - began_at
-        return now
 
     def _call(self, tasks: Iterable[PartitionTask]) -> None:
         waiting = [task for task in tasks if task.has_queued_calls]

@@ -38,7 +38,7 @@ from ensemble.messages.message import Command
 from ensemble.messages.records import ConsumedRecord, why_oversized
 from ensemble.state.partition import OpenState, open_in_memory
 from ensemble.state.store import Change
-from ensemble.state.unit_of_work import Output, RecordLayer, current_layer
+from ensemble.state.unit_of_work import RecordLayer, current_layer
 from ensemble.system_messages.operations import Operation
 from ensemble.system_messages.state import ParkedRecord
 
@@ -71,6 +71,8 @@ class PartitionTask:
         self.plan, self.partition = plan, partition
         self.stores = stores = plan.open_stores(open_state)
         self._batch = batch = Batch(plan.operation_routes)
+        self.outputs = batch.outputs
+        """The outputs of the batch so far."""
         self._breakers = breakers = breakers or CircuitBreakers(plan.limits.policies.outage)
         self._new_schemas, self._slots = new_schemas or NewSchemas(plan), slots or call_slots(plan)
         self.positions: dict[str, int] = {}
@@ -101,11 +103,6 @@ class PartitionTask:
     def counts(self) -> Counts:
         """The counts of the batch so far."""
         return self._batch.counts
-
-    @property
-    def outputs(self) -> list[Output]:
-        """The outputs of the batch so far."""
-        return self._batch.outputs
 
     # -- one batch: begun, then in this order ------------------------------------------------------------------------
 

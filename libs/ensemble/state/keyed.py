@@ -83,17 +83,18 @@ class KeyedStore(Generic[S]):
         return [key for key, (_, value) in self.batch.items() if self.committed.get(key) != value]
 
     def commit(self) -> None:
+        committed, cache, tree = self.committed, self._cache, self._tree
         for key, (state, value) in self.batch.items():
             if value is None or state is None:
-                self.committed.pop(key, None)
+                committed.pop(key, None)
                 self._decoded.pop(key, None)
-                if self._tree is not None:
-                    self._tree.discard(key)
+                if tree is not None:
+                    tree.discard(key)
             else:
-                self.committed[key] = value
-                self._cache(key, state)
-                if self._tree is not None:
-                    self._tree.add(key)
+                committed[key] = value
+                cache(key, state)
+                if tree is not None:
+                    tree.add(key)
         self.batch.clear()
 
     def abort(self) -> None:
@@ -152,12 +153,14 @@ class StagedState(Generic[S]):
     def seal(self) -> None:
         if self._writes:
             encode = self._store.codec.encode
-            self._sealed = {key: (state, encode(state, key)) for key, state in self._writes.items()}
+            for key, state in self._writes.items():
+                self._sealed[key] = (state, encode(state, key))
 
     def merge(self) -> None:
         if self._sealed:
-            self._store.batch |= self._sealed
-            self._sealed, self._writes = {}, {}
+            self._store.batch.update(self._sealed)
+            self._sealed.clear()
+            self._writes.clear()
 
     def discard(self) -> None:
         self._writes.clear()
