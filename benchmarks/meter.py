@@ -25,6 +25,8 @@ class HopRun:
     commit_ms: float
     """The hand-written loop's commit interval; 0 commits whenever the poll is drained."""
     limit_s: float
+    validates: bool = True
+    """Whether the hand-written loop makes the pydantic messages that ours makes; it passes plain dicts on otherwise."""
 
     def __post_init__(self) -> None:
         """Refuse a load that one batch could end before the measurement began: it would wait for more for ever."""
