@@ -9,7 +9,7 @@ unexport PYTHONHOME PYTHONPATH
 # Compiled modules stay where Python keeps them: a command that compiles all of them anew takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down logs ps test test-unit test-containers test-slow year chaos mutants lint layers lifetimes asyncapi docs audit format screenshots bench lock dist clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers test-slow year chaos mutants lint layers lifetimes asyncapi docs audit format screenshots bench bench-peers lock dist clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction \
 	drill-operators-hour
 
@@ -92,6 +92,9 @@ screenshots: venv ## Make a picture of every page in build/screenshots, and thos
 
 bench: venv ## Measure speed and write the table to benchmarks/results/
 	$(PYTHON_OF_VENV) -m benchmarks $(ARGS)
+
+bench-peers: venv ## Measure the hop beside Kafka Streams, Quix Streams and the hand-written loop (needs the network once)
+	$(PYTHON_OF_VENV) -m benchmarks.peers $(ARGS)
 
 drill-provider-down: ## Act out and write down: the payment provider is down under load (ARGS="--minutes 10 --rate 5")
 drill-poison: ## Act out and write down: a message that can never be handled

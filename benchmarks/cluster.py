@@ -46,6 +46,10 @@ class Cluster:
         finally:
             consumer.close()
 
+    def topics(self) -> list[str]:
+        """Return the names of all topics, those included that a program has made itself."""
+        return list(self.admin.list_topics(timeout=20).topics)
+
     def drop(self, names: Iterable[str]) -> None:
         """Delete topics, so that the broker's disk and memory stay as they were."""
         for future in self.admin.delete_topics(list(names), operation_timeout=90).values():

@@ -30,7 +30,7 @@ def cpu(cluster: Cluster, *, messages: int, rounds: int) -> dict[str, Any]:
     """CPU of the client process for each message, in microseconds: each round measures both, one after the other."""
     topic = f"bench-in-{messages}"
     cluster.make([input_topic(topic)])
-    _load(cluster, topic, messages)
+    load(cluster, topic, messages)
     run = HopRun(cluster.bootstrap, topic, "", messages, messages // 4, 100, _LIMIT_S)
     results: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
     for number in range(rounds):
@@ -55,7 +55,8 @@ def run_name() -> str:
     return format(time.time_ns() // 1_000_000 % 10**10, "x")
 
 
-def _load(cluster: Cluster, topic: str, messages: int) -> None:
+def load(cluster: Cluster, topic: str, messages: int) -> None:
+    """Put placed orders on a topic."""
     producer, encode = cluster.producer(linger_ms=20), encoder_for(type(next(placed_orders(1))))
     for number, order in enumerate(placed_orders(messages)):
         producer.produce(topic, encode(order), order.order_id, headers=input_headers(number))
