@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.records import TopicPlace
+from ensemble.messages.fields import MAX_INT64
 
 Answers = Mapping[TopicPartition, Future[Any]]
 
@@ -56,7 +57,7 @@ def offsets_at(admin: AdminClient, places: Iterable[TopicPlace], at: int, timeou
     Raises KafkaException like `high_watermarks`.
     """
     places = list(places)
-    question = _Question(OffsetSpec.for_timestamp(at), IsolationLevel.READ_UNCOMMITTED)
+    question = _Question(_spec_at(at), IsolationLevel.READ_UNCOMMITTED)
     ends, firsts = high_watermarks(admin, places, timeout_s), _ask(admin, places, question, timeout_s)
     return {place: offset if offset >= 0 else ends[place] for place, offset in firsts.items()}
 
@@ -73,7 +74,7 @@ def last_written(admin: AdminClient, places: Iterable[TopicPlace], timeout_s: fl
 
 def request_offsets_at(admin: AdminClient, times: Mapping[TopicPlace, int], timeout_s: float) -> Answers:
     """Ask for the first offset of a time (epoch milliseconds) or later, without waiting; -1 where there is none."""
-    specs = {TopicPartition(*place): OffsetSpec.for_timestamp(at) for place, at in times.items()}
+    specs = {TopicPartition(*place): _spec_at(at) for place, at in times.items()}
     answers: Answers = admin.list_offsets(specs, isolation_level=_HIGH.isolation, request_timeout=timeout_s)
     return answers
 
@@ -81,6 +82,12 @@ def request_offsets_at(admin: AdminClient, times: Mapping[TopicPlace, int], time
 def request_ends(admin: AdminClient, places: list[TopicPlace], timeout_s: float) -> tuple[Answers, Answers]:
     """Ask for the stable ends and the high watermarks without waiting for the answers."""
     return _request(admin, places, _STABLE, timeout_s), _request(admin, places, _HIGH, timeout_s)
+
+
+def _spec_at(at: int) -> OffsetSpec:
+    """Return the question for a time. One before 1970 is the beginning: a number below zero asks for something else."""
+    spec: OffsetSpec = OffsetSpec.for_timestamp(min(max(at, 0), MAX_INT64))
+    return spec
 
 
 def collect(answers: Answers, timeout_s: float) -> dict[TopicPlace, int]:

@@ -56,6 +56,18 @@ def test_a_time_after_all_records_means_the_end() -> None:
     assert [offsets_at(broker, iter([PLACE]), at, 5)[PLACE] for at in (0, 5, 30)] == [0, 5, 10]
 
 
+@pytest.mark.parametrize("at", [-1, -2, -60_000, -(10**18)])
+def test_a_time_before_1970_means_the_beginning(at: int) -> None:
+    """Outsiders say when an order was placed, and a minute before that is looked at; Kafka takes -1 for the end."""
+    broker: Any = Broker()
+    assert offsets_at(broker, [PLACE], at, 5) == {PLACE: 0}
+
+
+def test_a_time_beyond_all_numbers_means_the_end() -> None:
+    broker: Any = Broker()
+    assert offsets_at(broker, [PLACE], 10**30, 5) == {PLACE: 10}
+
+
 def test_a_partition_without_a_leader_is_asked_about_again_with_new_metadata() -> None:
     broker: Any = Broker(KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
     assert high_watermarks(broker, [PLACE], 5) == {PLACE: 10}
