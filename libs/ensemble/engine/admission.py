@@ -8,8 +8,10 @@ from typing import Final
 
 from ensemble.engine.batch import Batch
 from ensemble.engine.interception import InterceptedLayer
+from ensemble.engine.items import RecordItem
 from ensemble.engine.routes import Input, source_of
 from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UnhandledMessage
+from ensemble.messages.codec import PREFIX_LENGTH
 from ensemble.messages.records import (
     MAX_KEY_BYTES,
     ConsumedRecord,
@@ -22,7 +24,7 @@ from ensemble.messages.records import (
 )
 from ensemble.partitioning import partition_of
 from ensemble.service.service import Service
-from ensemble.state.deduplication import SeenWindow, window_entry
+from ensemble.state.deduplication import SeenWindow, window_entry, with_content
 from ensemble.state.unit_of_work import RecordLayer
 
 _NO_HEADERS: Final[dict[str, bytes]] = {}
@@ -38,8 +40,9 @@ class Admission:
         self.topic_ids = _NO_IDS
         """The id of each topic, where the transport has ids: a topic that was made again has places of its own."""
 
-    def admit(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> bool:
-        """Set the layer up for `record`. Return False if it is a duplicate. Raises MisplacedRecord or ReusedId."""
+    def admit(self, item: RecordItem, layer: RecordLayer) -> bool:
+        """Set the layer up for a record. Return False if it is a duplicate. Raises MisplacedRecord or ReusedId."""
+        record = item.record
         key = record.key()
         identify(record, layer, self._batch.time)
         if not key:
@@ -51,7 +54,7 @@ class Admission:
             raise MisplacedRecord(f"the record's key takes {len(key)} bytes, the limit is {MAX_KEY_BYTES}")
         if not key.isascii():
             _check_text(key)
-        if not input_topic.topic.from_outside:  # `is_external`, without a call for each record
+        if not item.input_topic.topic.from_outside:  # `is_external`, without a call for each record
             return True
         right = partition_of(key, self._partitions)
         if right != self._partition:
@@ -59,35 +62,43 @@ class Admission:
                 f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self._partition}; "
                 "produce with partitioner=murmur2_random"
             )
-        if self._seen is not None and layer.source not in self._own_sources and self._is_duplicate(record, layer):
+        if self._seen is not None and layer.source not in self._own_sources and self._is_duplicate(item, layer):
             self._batch.counts.duplicates += 1
             return False
         return True
 
-    def drop_if_handled(self, record: ConsumedRecord, input_topic: Input) -> bool:
+    def drop_if_handled(self, item: RecordItem) -> bool:
         """Return whether an outsider's record was handled before, which is counted: it need not even wait."""
-        if self._seen is None or not input_topic.topic.is_external:
+        if self._seen is None or not item.input_topic.topic.is_external:
             return False
-        entry, key, own_id = entry_of(record, self.topic_ids), record.key() or b"", message_id(record)
-        was_handled = self._seen.entry_like(entry) == entry or self._was_handled_before_upgrade(record, key, own_id)
+        record = item.record
+        entry, key, own_id = entry_of(record, item.rule.name, self.topic_ids), record.key() or b"", message_id(record)
+        was_handled = self._knows(entry, record) or self._was_handled_before_upgrade(record, key, own_id)
         self._batch.counts.duplicates += was_handled
         return was_handled
 
-    def _is_duplicate(self, record: ConsumedRecord, layer: RecordLayer) -> bool:
+    def _is_duplicate(self, item: RecordItem, layer: RecordLayer) -> bool:
         """Return whether an outsider's record was handled before; if not, its entry is on the layer.
 
         Services of the catalogue write in transactions, so what they send is there once. Raises ReusedId.
         """
         assert self._seen is not None, "the caller has asked"
-        entry = _entry_of(record, layer.source, layer.input_id, self.topic_ids)
-        earlier_entry = self._seen.entry_like(entry)
-        if earlier_entry not in {None, entry}:
+        record = item.record
+        entry = _entry_of(record, item.rule.name, layer.source, layer.input_id, topic_ids=self.topic_ids)
+        earlier = self._seen.entry_like(entry)
+        if earlier is not None and not self._knows(entry, record):
             raise ReusedId(
                 f"id {layer.input_id!r} of source {layer.source.decode(errors='replace')!r} was handled before, with "
                 "other content; publish each message under an id of its own"
             )
         layer.window_entry = entry
-        return earlier_entry is not None or self._was_handled_before_upgrade(record, record.key(), layer.input_id)
+        return earlier is not None or self._was_handled_before_upgrade(record, record.key(), layer.input_id)
+
+    def _knows(self, entry: bytes, record: ConsumedRecord) -> bool:
+        """Return whether the record was handled. A release before has not noted which type of message it was."""
+        assert self._seen is not None, "the caller has asked"
+        earlier = self._seen.entry_like(entry)
+        return earlier is not None and earlier in {entry, with_content(entry, _value_of(record)[PREFIX_LENGTH:])}
 
     def _was_handled_before_upgrade(self, record: ConsumedRecord, key: bytes, input_id: str) -> bool:
         """Return whether a release before has handled the id; it knew no place of a topic that was made again."""
@@ -104,25 +115,33 @@ class Admission:
 class InterceptedAdmission(Admission):
     """Checks records whose handling is intercepted: interceptors see the record itself, headers included."""
 
-    def admit(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> bool:
-        """Check `record`, and leave it on the layer. Returns and raises like `Admission.admit`."""
+    def admit(self, item: RecordItem, layer: RecordLayer) -> bool:
+        """Check a record, and leave it on the layer. Returns and raises like `Admission.admit`."""
         if isinstance(layer, InterceptedLayer):
-            layer.record = record
-        return super().admit(record, input_topic, layer)
+            layer.record = item.record
+        return super().admit(item, layer)
 
 
-def entry_of(record: ConsumedRecord, topic_ids: Mapping[str, str] = _NO_IDS) -> bytes:
-    """Return the window's entry of a record: equal entries are one message, published twice."""
+def entry_of(record: ConsumedRecord, message: str, topic_ids: Mapping[str, str] = _NO_IDS) -> bytes:
+    """Return the window's entry of a record of the type `message`: equal entries are one message, published twice."""
     headers = dict(record.headers() or ())
-    return _entry_of(record, headers.get("ce_source") or b"", message_id(record, headers), topic_ids)
+    return _entry_of(record, message, headers.get("ce_source") or b"", message_id(record, headers), topic_ids=topic_ids)
 
 
-def _entry_of(record: ConsumedRecord, source: bytes, input_id: str, topic_ids: Mapping[str, str]) -> bytes:
-    """Return the entry of a record whose headers were read. An edited one is still the message that was published."""
+def _entry_of(
+    record: ConsumedRecord, message: str, source: bytes, input_id: str, *, topic_ids: Mapping[str, str]
+) -> bytes:
+    """Return the entry of a record whose headers were read."""
+    scope, value = _scope_of(record, input_id, topic_ids), _value_of(record)
+    says = value[PREFIX_LENGTH:] if value[:1] == b"\0" else value  # the schema id differs between registries
+    content = message.encode() + b"/" + says  # types that have the same fields have the same bytes
+    return window_entry(scope, record.key() or b"", source, message_id=input_id, content=content)
+
+
+def _value_of(record: ConsumedRecord) -> bytes:
+    """Return a record's value. An edited one is still the message that was published."""
     original = record.original if isinstance(record, StoredRecord) else None
-    value = (record.value() or b"") if original is None else original
-    scope = _scope_of(record, input_id, topic_ids)
-    return window_entry(scope, record.key() or b"", source, message_id=input_id, value=value)
+    return (record.value() or b"") if original is None else original
 
 
 def _scope_of(record: ConsumedRecord, input_id: str, topic_ids: Mapping[str, str]) -> str:

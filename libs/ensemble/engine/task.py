@@ -212,7 +212,7 @@ class PartitionTask:
 
     def _drop_or_park(self, item: RecordItem) -> bool:
         """Drop a duplicate, or park a record that has to wait. Return whether either was done."""
-        return self._admission.drop_if_handled(item.record, item.input_topic) or self.parked.park_if_needed(item)
+        return self._admission.drop_if_handled(item) or self.parked.park_if_needed(item)
 
     def _refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None:
         """Skip a record that no handler takes if that is normal; dead-letter it if it is not."""
@@ -244,9 +244,9 @@ class PartitionTask:
     def _handle(self, item: RecordItem, layer: RecordLayer) -> Outcome:
         if current_layer.get() is not layer:
             current_layer.set(layer)
-        record, route = item.record, item.route
-        if not self._admission.admit(record, item.input_topic, layer):
+        if not self._admission.admit(item, layer):
             return Outcome.DUPLICATE
+        route = item.route
         message, origin = item.message, layer.origin
         for seed, handle in self._bound.get(route) or self._bind(route):
             layer.seed = f"{seed}{origin}/"
@@ -339,7 +339,7 @@ class PartitionTask:
         """Call the handlers of a record; their effects stay on the call's layer."""
         item, layer = call.item, call.layer
         current_layer.set(layer)
-        call.is_duplicate = not self._admission.admit(item.record, item.input_topic, layer)
+        call.is_duplicate = not self._admission.admit(item, layer)
         if call.is_duplicate:
             return
         if not call.is_parked and (reason := why_oversized(item.record, item.key)):

@@ -32,14 +32,15 @@ _IDENTITY_END: Final = len(_FORM) + _IDENTITY_BYTES
 _ENTRY_BYTES: Final = _IDENTITY_END + _CONTENT_BYTES
 
 
-def window_entry(topic: str, key: bytes, source: bytes, *, message_id: str, value: bytes) -> bytes:
-    """Return what the window keeps of a message: a hash of its identity, then one of what it says.
-
-    What it says is its value without the schema id, which differs between registries.
-    """
+def window_entry(topic: str, key: bytes, source: bytes, *, message_id: str, content: bytes) -> bytes:
+    """Return what the window keeps of a message: a hash of its identity, then one of its `content`: what it says."""
     identity = f"{topic}/{key!r}/{source!r}/{message_id}".encode()
-    content = blake2b(value[5:], digest_size=_CONTENT_BYTES).digest()
-    return _FORM + blake2b(identity, digest_size=_IDENTITY_BYTES).digest() + content
+    return with_content(_FORM + blake2b(identity, digest_size=_IDENTITY_BYTES).digest(), content)
+
+
+def with_content(entry: bytes, content: bytes) -> bytes:
+    """Return the entry that a message of the same identity has if this is what it says."""
+    return entry[:_IDENTITY_END] + blake2b(content, digest_size=_CONTENT_BYTES).digest()
 
 
 class SeenWindow(KeyedStore[SeenMessage]):

@@ -213,7 +213,7 @@ class ParkedKeys:
         """Return whether an outsider's record is one of those that wait. A redrive never is."""
         if not item.input_topic.topic.is_external or generation_of(item.record):
             return False
-        return entry_of(item.record) in self._parking.fingerprints(item.key, _entry_of_parked)
+        return entry_of(item.record, item.rule.name) in self._parking.fingerprints(item.key, _entry_of_parked)
 
     def _meets_nothing(self, item: RecordItem) -> bool:
         """Return whether neither a record of its key, nor a pause, nor an open circuit is in the item's way."""
@@ -366,4 +366,4 @@ class ParkedKeys:
 
 
 def _entry_of_parked(parked: ParkedRecord) -> bytes:
-    return entry_of(parked.as_record())
+    return entry_of(parked.as_record(), parked.message)
