@@ -121,7 +121,7 @@ async def _read(response: ClientResponse) -> bytes:
 def _parse(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # a body may be nested more deeply than it can be read
         return None
 
 

@@ -288,9 +288,13 @@ def test_a_refused_request_is_terminal(status: int) -> None:
         asyncio.run(_charge_answered_by(status, b'{"title": "No", "detail": "because"}'))
 
 
-def test_an_answer_without_end_is_no_outcome() -> None:
-    body = b'{"status": "captured", "amount": 100, "charge_id": "' + b"c" * 1_000_000 + b'"}'
-    with pytest.raises(RetryableError):
+@pytest.mark.parametrize(
+    "body",
+    [b'{"status": "captured", "amount": 100, "charge_id": "' + b"c" * 1_000_000 + b'"}', b"[" * 16_000, b"9" * 16_000],
+    ids=["without end", "nested", "a number without end"],
+)
+def test_an_answer_that_cannot_be_read_is_no_outcome(body: bytes) -> None:
+    with pytest.raises(RetryableError, match="an answer that is no charge"):
         asyncio.run(_charge_answered_by(200, body))
 
 

@@ -50,7 +50,7 @@ def from_json(text: str, source: str) -> Fields:
     """Parse the object in `text`. Raises Mistake naming `source` and the position of the error."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Mistake(f'{source}: invalid JSON: {error}; give an object such as {{"name": "value"}}') from None
     if not isinstance(document, dict):
         raise Mistake(f"{source}: expected a JSON object with the message's fields, got {type(document).__name__}")

@@ -36,6 +36,7 @@ def recorded_in(metadata: str | None) -> Recorded | None:
     """Return what the text beside an offset says, or None if a service of this kind has not written it."""
     try:
         fields = json.loads(metadata or "")
-        return Recorded(dict(fields["ids"]), dict(fields["ends"]))
-    except (ValueError, KeyError, TypeError):
+        ends = {name: int(end) for name, end in dict(fields["ends"]).items()}
+        return Recorded({name: str(topic_id) for name, topic_id in dict(fields["ids"]).items()}, ends)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

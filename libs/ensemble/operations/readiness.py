@@ -32,7 +32,7 @@ def ask_readiness(endpoints: Endpoints, limit_s: float = _LIMIT_S) -> dict[str, 
 def _ask(url: str, token: str, limit_s: float) -> Readiness:
     try:
         return _answer(url, fetch(f"{url.rstrip('/')}/readyz", token, limit_s))
-    except (OSError, ValueError, HTTPException) as error:
+    except (OSError, ValueError, RecursionError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         reason = getattr(reason, "strerror", None) or reason
         return Readiness(url=url, is_ready=False, reason=f"{url} does not answer: {reason}")

@@ -108,7 +108,17 @@ def test_a_control_topic_that_went_with_the_ids_is_recognised() -> None:
         start(cluster, [commands, TopicPartition(CONTROL, 0, OFFSET_INVALID)])
 
 
-@pytest.mark.parametrize("text", ["", "of another tool", '{"ids": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "of another tool",
+        '{"ids": 3}',
+        "[" * 4000,
+        '{"ids": {}, "ends": {"x": "y"}}',
+        '{"ids": {}, "ends": {"x": Infinity}}',
+    ],
+)
 def test_offsets_of_an_earlier_release_are_followed_and_get_the_ids(text: str) -> None:
     cluster = Cluster()
     identity = start(cluster, [TopicPartition(topic, 0, 5, text) for topic in (COMMANDS, CONTROL)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -28,6 +30,28 @@ def serving(why_not_ready: Callable[[], str], note: str = "") -> Iterator[str]:
         server.stop()
 
 
+@contextmanager
+def elsewhere(body: bytes) -> Iterator[str]:
+    """Serve something else than a service."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that its base class calls
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_all_processes_are_asked_with_the_token_and_tell_where_they_are_stuck() -> None:
     with serving(lambda: "stuck at shop.events/0/7 for 31 s: no") as stuck, serving(str, "a clock is wrong") as ready:
         answers = ask_readiness(Endpoints({"shop": (stuck, ready)}, TOKEN))["shop"]
@@ -35,6 +59,13 @@ def test_all_processes_are_asked_with_the_token_and_tell_where_they_are_stuck() 
         (stuck, False, "stuck at shop.events/0/7 for 31 s: no", ""),
         (ready, True, "", "a clock is wrong"),
     ]
+
+
+def test_an_answer_that_cannot_be_read_is_no_answer() -> None:
+    with elsewhere(b"[" * 30_000) as url:
+        [answer] = ask_readiness(Endpoints({"shop": (url,)}))["shop"]
+    assert not answer.is_ready
+    assert answer.reason.startswith(f"{url} does not answer: ")
 
 
 def test_a_refusal_is_a_reason() -> None:
