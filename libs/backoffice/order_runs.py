@@ -112,6 +112,20 @@ class OrderActions:
         rollout = rollout or Rollout.at_once()
         return Run(plan, intent, rollout, partial(self._open_target, plan, intent, rollout))
 
+    def plan_again(self, action: OrderAction, plan_id: str, order_ids: Sequence[str]) -> OrderPlan:
+        """Return what is left of an earlier plan: these of its orders, as they are now, under its id.
+
+        What the action would not change any more is among `skipped`, all of it.
+        """
+        with self._synced(OrdersProjection(self._session.sources), what="orders") as (view, as_of):
+            orders = {order.order_id: order for order in Orders(view).find(order_ids)}
+        gone = [Skipped(name=name, why="gone") for name in order_ids if name not in orders]
+        items, skipped = self._split(action, [orders[name] for name in order_ids if name in orders])
+        left_out = (*gone, *skipped)
+        return OrderPlan(
+            id=plan_id, action=action, items=items, skipped=left_out, skipped_count=len(left_out), as_of=as_of
+        )
+
     def summaries(self, order_ids: Collection[str]) -> dict[str, OrderSummary]:
         """Return these orders as they are now, without those that there are not."""
         with OrderStates(self._session, order_ids, self._view if len(order_ids) > 1 else None) as states:
@@ -138,20 +152,23 @@ class OrderActions:
     def _plan_all(self, action: OrderAction, order_filter: OrderFilter) -> OrderPlan:
         with self._synced(OrdersProjection(self._session.sources), what="orders") as (view, as_of):
             orders = list(Orders(view).matching(order_filter, epoch_ms(as_of)))
-        skipped = [why for why in map(action.why_not, orders) if why is not None]
+        items, skipped = self._split(action, orders)
+        return OrderPlan(
+            action=action, items=items, skipped=first_skipped(skipped), skipped_count=len(skipped), as_of=as_of
+        )
+
+    def _split(
+        self, action: OrderAction, orders: Sequence[OrderSummary]
+    ) -> tuple[tuple[OrderItem, ...], tuple[Skipped, ...]]:
+        """Return what the action would do with those that it would change, and why it would not change the others."""
+        skipped = tuple(why for why in map(action.why_not, orders) if why is not None)
         names = {each.name for each in skipped}
         changeable = {order.order_id: order for order in orders if order.order_id not in names}
         records = read_positions(self._session, [order.position for order in changeable.values()])
         entries = map(self._session.decode, records)
         states = {entry.key: entry.fields for entry in entries}
         pairs = [(order, states.get(order_id) or {}) for order_id, order in changeable.items()]
-        return OrderPlan(
-            action=action,
-            items=tuple(self._items(action, pairs)),
-            skipped=first_skipped(skipped),
-            skipped_count=len(skipped),
-            as_of=as_of,
-        )
+        return tuple(self._items(action, pairs)), skipped
 
     def _items(self, action: OrderAction, orders: Sequence[tuple[OrderSummary, State]]) -> Iterator[OrderItem]:
         behind = self._blocking_letters({order.order_id for order, _ in orders}) if action.kind == "retry" else {}

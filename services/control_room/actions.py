@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,6 +15,7 @@ import structlog
 
 from backoffice.order_actions import OrderAction
 from backoffice.order_filter import OrderFilter
+from backoffice.order_runs import OrderPlan
 from ensemble import EnsembleError
 from ensemble.operations import (
     RUN_EVENT,
@@ -21,16 +23,18 @@ from ensemble.operations import (
     Intent,
     NotFound,
     NotPossible,
+    Resolved,
     Rollout,
     RunEvent,
     RunState,
     RunSummary,
+    Submitted,
 )
 from services.control_room.live_events import LiveEvent, LiveEvents
 from services.control_room.planner import KeptPlan, Planner
 from services.control_room.rehearsals import Rehearsal, Rehearsals
 from services.control_room.run_history import PastRun, RunHistory
-from services.control_room.work_actions import WorkAction
+from services.control_room.work_actions import PlaceOrders, WorkAction
 
 _LOG: Final = structlog.get_logger()
 _MOST: Final = 200
@@ -81,8 +85,8 @@ class StartedRun:
 class Actions:
     """Plans actions, and runs plans. Any thread may use it.
 
-    Plans are those of this process. What a run has done is kept in a file. What a run has written goes on without it,
-    and a run that the end of the process has interrupted is planned anew, which leaves out what is done.
+    Plans are those of this process. What a run has done is kept in a file, and what it was about. What a run has
+    written goes on without it, and a run that the end of the process has interrupted can be gone on with.
     """
 
     def __init__(self, planner: Planner, news: LiveEvents, history: RunHistory) -> None:
@@ -130,7 +134,7 @@ class Actions:
             kept = self._find_plan(plan_id)
             run = self._planner.run(kept.plan, intent, rollout)
             started = StartedRun(kept.action, run, self._history)
-            self._history.add(kept.action, started.summary)
+            self._history.add(kept.action, started.summary, self._planner.outline(kept.plan))
             self._runs[run.id] = started
             self._forget_ended()
         self._carry_on(started)
@@ -179,12 +183,31 @@ class Actions:
         started.run.stop()
         return started.summary
 
-    def resume(self, run_id: str) -> RunSummary:
-        """Have a run that was stopped go on. Raises NotFound, or NotPossible if it is not stopped."""
-        started = self._find_started(run_id)
-        started.run.resume()
+    def resume(self, run_id: str, payment_token: str | None = None) -> RunSummary:
+        """Have a run go on that was stopped, or whose process has ended: what is left of it is planned anew.
+
+        Only orders that are placed need the payment token again, after a restart. Raises NotFound, Invalid without
+        the token, and NotPossible if the run goes on, has finished, or cannot be taken up.
+        """
+        with self._lock:
+            started = self._runs.get(run_id)
+        if started is None:
+            started = self._take_up(self.look_up(run_id), payment_token)
+        else:
+            started.run.resume()
         self._carry_on(started)
         return started.summary
+
+    def can_resume(self, past: PastRun) -> bool:
+        """Return whether there is something of a run to go on with, and that is known."""
+        run = past.summary
+        if run.state not in (RunState.STOPPED, RunState.INTERRUPTED) or (self._is_ours(run) and not run.remaining):
+            return False
+        return self._is_ours(run) or self._history.outline(run.id) is not None
+
+    def needs_token(self, past: PastRun) -> bool:
+        """Return whether a run can be resumed only by who gives the payment token of its orders again."""
+        return isinstance(past.action, PlaceOrders) and not self._is_ours(past.summary)
 
     def close(self) -> None:
         """Stop all runs before their next wave."""
@@ -211,8 +234,40 @@ class Actions:
             if (started := self._runs.get(run_id)) is not None:
                 return started
         state = self.look_up(run_id).summary.state
-        hint = "plan anew what is left"
-        raise NotPossible(f"run {run_id} is {state}, and its process has ended", hint=hint, field="run")
+        raise NotPossible(f"run {run_id} is {state}, and its process has ended", hint="go on with it", field="run")
+
+    def _take_up(self, past: PastRun, payment_token: str | None) -> StartedRun:
+        """Plan what is left of a run of an earlier process, and return it as a run of this one."""
+        summary = past.summary
+        if summary.state is RunState.FINISHED:
+            raise NotPossible(f"run {summary.id} is finished, so it cannot be resumed", field="run")
+        outline = self._history.outline(summary.id)
+        if outline is None:
+            reason = f"run {summary.id} is {summary.state}, and what it was about was not kept"
+            raise NotPossible(reason, hint="plan anew what is left", field="run")
+        before = self._history.events(summary.id)
+        done = {event.name for event in before if isinstance(event, Resolved)}
+        plan = self._planner.plan_again(past, outline, done, payment_token)
+        skipped = _skipped_events(plan, before) if isinstance(plan, OrderPlan) else []
+        run = self._planner.run(plan, summary.intent, summary.rollout)
+        run.take_up(summary, (*before, *skipped))
+        started = StartedRun(past.action, run, self._history)
+        started.events.publish(live_event(run.id, event) for event in before)
+        self._add_taken_up(started)
+        for number, event in enumerate(skipped, len(before)):
+            started.publish(number, event)
+        return started
+
+    def _add_taken_up(self, started: StartedRun) -> None:
+        """Add a run of an earlier process. Raises NotPossible for whoever comes second with it."""
+        with self._lock:
+            if started.run.id in self._runs:
+                raise NotPossible(f"run {started.run.id} goes on already", field="run")
+            self._runs[started.run.id] = started
+
+    def _is_ours(self, run: RunSummary) -> bool:
+        with self._lock:
+            return run.id in self._runs
 
     def _current(self, past: PastRun) -> PastRun:
         """Return the run as it is now, which may be further than its file."""
@@ -262,3 +317,11 @@ def _interrupted_event(summary: RunSummary) -> LiveEvent:
     """Return the event that ends the stream of an interrupted run, whose process could not tell of its end."""
     kind = RunState.INTERRUPTED.value
     return LiveEvent(kind, summary.id, json.dumps({"kind": kind, "remaining": summary.remaining}))
+
+
+def _skipped_events(plan: OrderPlan, before: Sequence[RunEvent]) -> list[RunEvent]:
+    """Return that there is nothing left to do for those that an action would not change any more."""
+    wave = max((event.wave for event in before if isinstance(event, Submitted)), default=0)
+    return [
+        Resolved(name=each.name, wave=wave, outcome="skipped", is_good=True, detail=each.why) for each in plan.skipped
+    ]

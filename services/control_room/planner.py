@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from backoffice.order_actions import OrderAction
-from backoffice.order_bursts import BurstPlan, OrderBursts
+from backoffice.order_bursts import BurstItem, BurstPlan, OrderBursts
 from backoffice.order_document import HIDDEN, hide_secrets, restore_secrets
 from backoffice.order_filter import OrderFilter
 from backoffice.order_pauses import OrderPauses, PauseEndPlan
-from backoffice.order_placement import OrderPlacement
+from backoffice.order_placement import NewOrder, OrderPlacement
 from backoffice.order_runs import OrderActions, OrderPlan
 from ensemble.operations import (
     REDRIVES,
     DeadLetters,
     EventStream,
     Intent,
+    Invalid,
     NotPossible,
     ParkedKeys,
     PausePlan,
@@ -30,6 +33,8 @@ from ensemble.operations import (
     find_dead_letter,
 )
 from ensemble.operations.view import View
+from services.control_room.plan_outlines import PlanOutline
+from services.control_room.run_history import PastRun
 from services.control_room.work_actions import (
     Discard,
     DiscardParked,
@@ -122,6 +127,44 @@ class Planner:
             case BurstPlan():
                 return self.bursts.run(plan, intent, None if rollout is None else rollout.rate)
 
+    # -- what is left of a run whose process has ended ----------------------------------------------------------------
+
+    def outline(self, plan: AnyPlan) -> PlanOutline | None:
+        """Return what is kept of a plan, None for an edit: it may hold a payment token."""
+        match plan:
+            case RedrivePlan():
+                return None if plan.edited is not None else PlanOutline(redrive=plan)
+            case PausePlan():
+                return PlanOutline(pause=plan)
+            case PauseEndPlan():
+                return PlanOutline(pause=plan.pause)
+            case _:
+                return PlanOutline(names=plan.names)
+
+    def plan_again(
+        self, past: PastRun, outline: PlanOutline, done: Collection[str], payment_token: str | None
+    ) -> AnyPlan:
+        """Return what is left of a run, as things are now: with the plan's id and its intent nothing is done twice.
+
+        Raises Invalid if orders are to be placed and it is not said with which payment token: that is never kept.
+        """
+        action, plan_id = past.action, past.summary.plan_id
+        shared: dict[str, Any] = {"id": plan_id, "as_of": datetime.now(UTC)}
+        left = [name for name in outline.names if name not in done]
+        match action:
+            case PlaceOrders():
+                items = tuple(BurstItem(name=name) for name in left)
+                return BurstPlan(**shared, order=_with_token(action.order, payment_token), items=items)
+            case EndPause():
+                plan = self.order_pauses.plan_end(action.scope, action.name)
+                return plan.model_copy(update={"id": plan_id, "pause": outline.pause or plan.pause})
+            case _ if (kept := outline.redrive or outline.pause) is not None:
+                return kept.model_copy(update=shared)
+            case _:
+                return self.orders.plan_again(action, plan_id, left)
+
+    # -- rehearsals ---------------------------------------------------------------------------------------------------
+
     def require_rehearsable(self, plan: AnyPlan) -> tuple[RedrivePlan, tuple[RedriveItem, ...]]:
         """Return the plan and what of it can be rehearsed. Raises NotPossible if that is nothing."""
         if not isinstance(plan, RedrivePlan) or plan.verb != "redrive":
@@ -149,3 +192,10 @@ class Planner:
             return edit
         letter = find_dead_letter(self.session, items[0].name)
         return dict(restore_secrets(edit, letter.entry.fields))
+
+
+def _with_token(order: NewOrder, payment_token: str | None) -> NewOrder:
+    if not payment_token:
+        reason = "the payment token of these orders was not kept"
+        raise Invalid(reason, hint="give it again", field="payment_token")
+    return order.model_copy(update={"payment_token": payment_token})

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ensemble.operations import RUN_EVENT, RunEvent, RunState, RunSummary
 from services.control_room.own_file import OwnFile
+from services.control_room.plan_outlines import PlanOutline
 from services.control_room.work_actions import ANY_ACTION
 
 _LOG: Final = structlog.get_logger()
@@ -22,7 +23,8 @@ _SCHEMA: Final = """
     );
     CREATE TABLE IF NOT EXISTS run_events (
         run TEXT, number INTEGER, event TEXT NOT NULL, PRIMARY KEY (run, number)
-    ) WITHOUT ROWID
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS run_outlines (run TEXT PRIMARY KEY, outline TEXT NOT NULL) WITHOUT ROWID
 """
 _SELECT: Final = (
     "SELECT id, action, summary FROM runs WHERE (? IS NULL OR id = ?) AND (? IS NULL OR plan_id = ?) "
@@ -57,13 +59,16 @@ class RunHistory:
         """Close the file."""
         self._file.close()
 
-    def add(self, action: Any, summary: RunSummary) -> None:
-        """Keep a run that begins, and forget the oldest of too many."""
+    def add(self, action: Any, summary: RunSummary, outline: PlanOutline | None = None) -> None:
+        """Keep a run that begins, with what it takes to go on with it, and forget the oldest of too many."""
         row = (summary.id, summary.plan_id, ANY_ACTION.dump_json(action).decode(), summary.model_dump_json())
         with self._file.transaction() as db:
             db.execute("INSERT INTO runs (id, plan_id, action, summary) VALUES (?, ?, ?, ?)", row)
             db.execute("DELETE FROM runs WHERE number <= (SELECT MAX(number) FROM runs) - ?", (_MOST,))
+            if outline is not None:
+                db.execute("INSERT INTO run_outlines VALUES (?, ?)", (summary.id, outline.model_dump_json()))
             db.execute("DELETE FROM run_events WHERE run NOT IN (SELECT id FROM runs)")
+            db.execute("DELETE FROM run_outlines WHERE run NOT IN (SELECT id FROM runs)")
 
     def note(self, summary: RunSummary, number: int, event: RunEvent) -> None:
         """Keep the event with this number of a run, and how far the run is by it."""
@@ -71,6 +76,8 @@ class RunHistory:
             text = RUN_EVENT.dump_json(event).decode()
             db.execute("INSERT OR REPLACE INTO run_events VALUES (?, ?, ?)", (summary.id, number, text))
             db.execute(_UPDATE, (summary.model_dump_json(), summary.id))
+            if summary.state is RunState.FINISHED:
+                db.execute("DELETE FROM run_outlines WHERE run = ?", (summary.id,))
 
     def runs(self) -> tuple[PastRun, ...]:
         """Return all runs, the latest first."""
@@ -83,6 +90,16 @@ class RunHistory:
     def find_of_plan(self, plan_id: str) -> PastRun | None:
         """Return the run of a plan, or None."""
         return next(iter(self._select(plan_id=plan_id)), None)
+
+    def outline(self, run_id: str) -> PlanOutline | None:
+        """Return what it takes to go on with a run, None if that was not kept or cannot be read."""
+        with self._file.transaction() as db:
+            row = db.execute("SELECT outline FROM run_outlines WHERE run = ?", (run_id,)).fetchone()
+        try:
+            return None if row is None else PlanOutline.model_validate_json(row[0])
+        except ValidationError as error:
+            _LOG.warning("run.unreadable", run=run_id, reason=str(error))
+            return None
 
     def events(self, run_id: str) -> tuple[RunEvent, ...]:
         """Return the events of a run, the first one first."""

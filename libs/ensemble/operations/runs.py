@@ -149,6 +149,18 @@ class EventStream(ABC):
             self._stopping.clear()
             self.state, self._stream = RunState.READY, self._play()
 
+    def take_up(self, past: RunSummary, events: Sequence[RunEvent]) -> None:
+        """Go on with a run whose process has ended: under its id, with its events, and without what they resolved.
+
+        With the plan and the intent of then, what was submitted has no second effect. Call it before any event is
+        asked for.
+        """
+        self.id, self._total = past.id, past.total
+        self._history[:] = events
+        for event in events:
+            if isinstance(event, Resolved):
+                self._count(event)
+
     def close(self) -> None:
         """Give back the connections of a run that nobody iterates over to its end. It is stopped then."""
         with self._lock:
@@ -214,6 +226,11 @@ class Run(EventStream, Generic[Item]):
         self._plan, self._open = plan, open_target
         self._clock, self._sleep = clock, sleep
         self._numbers = count(0 if rollout.probe and not rollout.stop_on_failure else 1)
+
+    def take_up(self, past: RunSummary, events: Sequence[RunEvent]) -> None:
+        super().take_up(past, events)
+        waves = [event.wave for event in events if isinstance(event, Submitted)]
+        self._numbers = count(max(waves, default=next(self._numbers) - 1) + 1)
 
     # -- doing it -------------------------------------------------------------------------------------------------
 
@@ -304,6 +321,10 @@ class RunSequence(EventStream):
         self._next_run, self._seen = next_run, 0
         self._stage: EventStream | None = None
         self._totals = [0, 0]
+
+    def take_up(self, past: RunSummary, events: Sequence[RunEvent]) -> None:
+        super().take_up(past, events)
+        self._totals = list(self._counts)
 
     def stop(self) -> None:
         super().stop()

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
+from contracts.terms import PaymentToken
 from ensemble.escaping import refuse_controls
 from ensemble.operations import Actor, Intent, Reason, Result, Rollout, RunSummary
 from services.control_room.access import ActingPerson
@@ -34,6 +35,13 @@ class RunRequest(Result):
     plan: str = Field(max_length=64)
     reason: Annotated[Reason, AfterValidator(refuse_controls)]
     rollout: Rollout | None = None
+
+
+class ResumeRequest(Result):
+    """What a run needs to go on after a restart: orders that are placed need their payment token, which is not kept."""
+
+    model_config = ConfigDict(extra="forbid")
+    payment_token: Annotated[PaymentToken, AfterValidator(refuse_controls)] | None = Field(default=None, repr=False)
 
 
 class RunDocument(RunSummary):
@@ -84,9 +92,13 @@ def stop_run(room: Room, _: ActingPerson, run_id: RunId) -> RunSummary:
 
 
 @router.post("/runs/{run_id}/resume")
-def resume_run(room: Room, _: ActingPerson, run_id: RunId) -> RunSummary:
-    """Have a stopped run go on with what is not resolved."""
-    return room.actions.resume(run_id)
+def resume_run(room: Room, _: ActingPerson, run_id: RunId, request: ResumeRequest | None = None) -> RunSummary:
+    """Have a run go on with what is not resolved: one that was stopped, or whose process has ended.
+
+    What is left of the latter is planned anew, under the same operation: nothing is done twice.
+    """
+    require_kafka(room)
+    return room.actions.resume(run_id, None if request is None else request.payment_token)
 
 
 def document_of(run: PastRun) -> RunDocument:

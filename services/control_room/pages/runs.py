@@ -8,12 +8,15 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
 
 from ensemble import EnsembleError
 from ensemble.operations import Resolved, RunEvent, Stopped
 from services.control_room.access import ActingPerson
-from services.control_room.api.parameters import RunId
+from services.control_room.api.parameters import RunId, require_kafka
+from services.control_room.api.runs import ResumeRequest
 from services.control_room.control_room import ControlRoom, Room
+from services.control_room.pages.forms import Form, text_of, words_of
 from services.control_room.pages.plans import back_url
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
@@ -55,12 +58,14 @@ def stop_run(request: Request, room: Room, person: ActingPerson, run_id: RunId) 
 
 
 @router.post("/runs/{run_id}/resume")
-def resume_run(request: Request, room: Room, person: ActingPerson, run_id: RunId) -> Response:  # noqa: ARG001  may act
-    """Have a run that has stopped go on with what is not resolved."""
+def resume_run(request: Request, room: Room, person: ActingPerson, *, run_id: RunId, form: Form) -> Response:  # noqa: ARG001  may act
+    """Have a run go on that has stopped, or whose process has ended, with what is not resolved."""
     try:
-        room.actions.resume(run_id)
-    except EnsembleError as error:
-        return _show(request, room, run_id, problem=str(error))
+        require_kafka(room)
+        given = ResumeRequest(payment_token=text_of(form, "payment_token") or None)
+        room.actions.resume(run_id, given.payment_token)
+    except (EnsembleError, ValidationError) as error:
+        return _show(request, room, run_id, problem=words_of(error))
     return RedirectResponse(f"/runs/{run_id}", HTTPStatus.SEE_OTHER)
 
 
@@ -78,6 +83,8 @@ def _show(request: Request, room: ControlRoom, run_id: str, *, problem: str = ""
         resolved=[(event, _url(run.action, event)) for event in shown],
         unshown=len(resolved) - len(shown),
         stopped=_stop_in(events),
+        can_resume=room.actions.can_resume(run),
+        needs_token=room.actions.needs_token(run),
         is_over=run.summary.state in ENDED,
         back_url=back_url(run.action),
         problem=problem,

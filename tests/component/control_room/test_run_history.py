@@ -110,8 +110,10 @@ def test_a_room_that_was_started_anew_shows_what_was_run_before(room: RoomInMemo
     assert [event.name for event, _ in events] == ["resolved", "interrupted"]
     assert json.loads(events[-1][0].data) == {"kind": "interrupted", "remaining": 1}
     assert second.actions.start("plan-0", INTENT, None)[1] is False
-    with pytest.raises(NotPossible, match="plan anew what is left"):
+    with pytest.raises(NotPossible, match="go on with it"):
         second.actions.stop("run-0")
+    with pytest.raises(NotPossible, match="what it was about was not kept; plan anew"):
+        second.actions.resume("run-0")
     with pytest.raises(NotFound):
         second.actions.look_up("run-9")
     second.close()

@@ -167,6 +167,38 @@ def test_a_run_that_was_stopped_goes_on_with_the_rest() -> None:
         run.resume()
 
 
+def test_another_process_takes_a_run_up_with_what_it_has_resolved() -> None:
+    first, target = run_of(Target(bad=["o-1"]), 4, probe=1, wave=1, max_failed=1), Target()
+    for event in first.events():
+        if isinstance(event, Submitted) and event.name == "o-2":
+            break
+    second = run_of(target, 4, probe=1, wave=1, max_failed=1)
+    second.take_up(first.summary, first.history)
+
+    events = list(second.events())
+
+    assert (second.id, tuple(events[: len(first.history)])) == (first.id, first.history)
+    assert sorted(target.submitted) == ["o-2", "o-3"]
+    assert [event.wave for event in events if isinstance(event, WaveFinished)] == [0, 1, 3, 4]
+    assert (second.summary.total, second.summary.succeeded, second.summary.failed) == (4, 3, 1)
+    assert events[-1] == Finished(succeeded=3, failed=1, at=events[-1].at)
+
+
+def test_a_run_that_is_taken_up_before_its_probe_begins_with_it() -> None:
+    first, second = run_of(Target(), 2), run_of(Target(), 2)
+    second.take_up(first.summary, first.history)
+    assert waves_of(list(second.events())) == [(0, 1), (1, 1)]
+
+
+def test_a_sequence_is_taken_up_with_what_its_stages_have_resolved() -> None:
+    first = RunSequence(stages_of(Target(), Target()), plan_of(2), INTENT, Rollout(), total=2)
+    past = list(zip(range(7), first.events(), strict=False))
+    second = RunSequence(stages_of(Target()), plan_of(2), INTENT, Rollout(), total=2)
+    second.take_up(first.summary, [event for _, event in past])
+    assert cast("Finished", list(second.events())[-1]).succeeded == 4  # two of each stage
+    assert (second.id, second.summary.succeeded) == (first.id, 2)
+
+
 def test_an_error_stops_a_run_which_can_be_resumed() -> None:
     target = Target(fails=True)
     run = run_of(target, 2)
