@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from backoffice.order_actions import ORDER_ACTIONS
 from backoffice.order_history import expected_events, owner_of
 from backoffice.orders import OrderSummary, summary_of
-from ensemble.clock import clock_seconds, duration, epoch_ms
+from ensemble.clock import clock_seconds, duration, epoch_ms, rfc3339
 from ensemble.operations import (
     Audit,
     DeadLetterFilter,
@@ -42,6 +42,7 @@ _GIVEN_UP: Final = "dead_lettered"
 _POLICY: Final = "policy"
 """What a key waits for that its service's policy has paused: no pause that could be ended."""
 
+_HALF_DAY_MS: Final = 12 * 3600 * 1000
 _LETTERS: Final = 50
 """So many dead letters of an order are looked at, the newest."""
 
@@ -135,16 +136,25 @@ def _gave_up_undo(evidence: Evidence) -> Diagnosis | None:
     owed = ", ".join(evidence.state.get("owed") or ())
     if not owed or evidence.state.get("status") != "compensation_failed":
         return None
-    order = evidence.order_id
-    return Diagnosis(
-        "stuck",
+    order, hindrance = evidence.order_id, _hindrance(evidence)
+    sentence = (
         f"Its compensation failed: the undo of {owed} was given up, so that is still owed"
-        f"{_because(evidence.state.get('reason'))}.",
-        (
-            Action("retry", f"Undo {owed} once more", order, f"orders retry {order}"),
-            Action("settle", "Settle what was given back by hand", order, f"orders settle {order}"),
-        ),
+        f"{_because(evidence.state.get('reason'))}."
     )
+    retry = Action("retry", f"Undo {owed} once more", order, f"orders retry {order}")
+    settle = Action("settle", "Settle what was given back by hand", order, f"orders settle {order}")
+    if hindrance is None:
+        return Diagnosis("stuck", sentence, (retry, settle))
+    return Diagnosis("stuck", f"{sentence} {hindrance.sentence}", (*hindrance.actions, retry, settle))
+
+
+def _hindrance(evidence: Evidence) -> Diagnosis | None:
+    """Return what would let another attempt fail like the last one, and what ends it."""
+    if evidence.stopped:
+        names = sorted(evidence.stopped)
+        start = tuple(Action("start", f"Start {name}", name, f"run {name}") for name in names)
+        return Diagnosis("stuck", f"No process of {' and '.join(names)} runs.", start)
+    return _held(evidence) or _dead_lettered(evidence)
 
 
 def _paused(evidence: Evidence) -> Diagnosis | None:
@@ -152,7 +162,7 @@ def _paused(evidence: Evidence) -> Diagnosis | None:
     if state.get("paused_since") is None:
         return None
     by, reason = str(state.get("paused_by") or ""), _because(state.get("paused_reason"))
-    since = f"since {clock_seconds(state['paused_since'])} UTC"
+    since = f"since {_moment(state['paused_since'], evidence.now)}"
     scope, _, name = by.partition(" ")
     resume = Action("resume", "Resume this order", order, f"orders resume {order}")
     if by == "policy":
@@ -236,7 +246,7 @@ def _outage(key: ParkedKeySummary, evidence: Evidence) -> str:
     incident = next(
         (each for each in evidence.incidents if each.service == key.service and each.closed_at is None), None
     )
-    cause = incident.cause if incident else f"{key.error}: {key.message}" if key.error else ""
+    cause = incident.cause.replace("#", "…") if incident else f"{key.error}: {key.message}" if key.error else ""
     return (
         f"{key.service} does not call {key.handler or 'what it depends on'} any more, because it failed too often"
         f"{_because(cause)}. It probes by itself and goes on when a probe succeeds."
@@ -247,7 +257,7 @@ def _retrying(evidence: Evidence) -> Diagnosis | None:
     for key in evidence.parked:
         if key.status in {"retrying", "in_flight"}:
             due = key.next_attempt_at
-            when = f" at {clock_seconds(epoch_ms(due))} UTC" if due else ""
+            when = f" at {_moment(epoch_ms(due), evidence.now)}" if due else ""
             tried = (
                 f"failed {quantity(key.attempts, 'time')}: {key.error}: {key.message}" if key.error else "is under way"
             )
@@ -308,7 +318,7 @@ def _awaiting(evidence: Evidence) -> Diagnosis | None:
         return None
     attempt = evidence.state.get("attempt", 0)
     again = f", asked {attempt} times" if attempt > 1 else ""
-    by = f" until {clock_seconds(due_at)} UTC" if due_at is not None else ""
+    by = f" until {_moment(due_at, evidence.now)}" if due_at is not None else ""
     return Diagnosis("waiting" if attempt > 1 else "moving", f"It waits for {expected_events(expected)}{by}{again}.")
 
 
@@ -319,6 +329,11 @@ def _lag_of(evidence: Evidence, service: str) -> str | None:
 
 def _retry_parked(key: ParkedKeySummary) -> Action:
     return Action("retry_parked", "Try it now", key.key, f"parked redrive {key.key}")
+
+
+def _moment(at: int, now: int) -> str:
+    """Return the time of day, with its date where that is not clear."""
+    return f"{clock_seconds(at) if abs(now - at) < _HALF_DAY_MS else rfc3339(at)[:19].replace('T', ' ')} UTC"
 
 
 def _because(reason: Any) -> str:

@@ -62,6 +62,8 @@ class NoteRow:
     text: str
     tone: Tone
     at: int
+    gap_ms: int = 0
+    """How long nothing had happened before it, if that is worth saying."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,10 @@ def build_sequence(
 ) -> SequenceDiagram:
     """Build the diagram of an order. `parked` are the keys that the order's records wait under, if any do."""
     failures = {_origin(letter): letter for letter in map(DeadLetterEntry, history.dead)}
-    messages = _with_gaps(_message(line, declared, failures) for line in history.lines)
+    messages = [_message(line, declared, failures) for line in history.lines]
     notes = [*_decisions(history.state, declared.conductor), *_failures(failures)]
     rows: list[MessageRow | NoteRow] = [*messages, *notes]
-    timed = sorted(rows, key=lambda row: (row.at, isinstance(row, MessageRow)))  # a decision before what it sends
+    timed = _with_gaps(sorted(rows, key=lambda row: (row.at, isinstance(row, MessageRow))))  # a decision, what it sends
     timed += map(_parked, parked)  # it is so at present, however long ago it began
     due = [DueRow(each) for each in declared.rest_of(history.state, now)]
     touched = {name for row in [*timed, *due] for name in _names(row)}
@@ -140,12 +142,13 @@ def _message(line: Line, declared: Declarations, failures: Mapping[str, DeadLett
     )
 
 
-def _with_gaps(messages: Iterable[MessageRow]) -> Iterator[MessageRow]:
-    before: int | None = None
-    for message in messages:
-        gap = 0 if before is None else message.at - before
-        yield replace(message, gap_ms=gap if gap >= _GAP_MS else 0)
-        before = message.at
+def _with_gaps(rows: Iterable[MessageRow | NoteRow]) -> list[MessageRow | NoteRow]:
+    before, spaced = None, list[MessageRow | NoteRow]()
+    for row in rows:
+        gap = 0 if before is None else row.at - before
+        spaced.append(replace(row, gap_ms=gap if gap >= _GAP_MS else 0))
+        before = row.at
+    return spaced
 
 
 def _decisions(state: Mapping[str, Any], conductor: str) -> Iterator[NoteRow]:

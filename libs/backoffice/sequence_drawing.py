@@ -12,7 +12,7 @@ from html import escape
 from typing import Final
 
 from backoffice.sequence import DueRow, MessageRow, NoteRow, Row, SequenceDiagram
-from ensemble.clock import clock_seconds, duration, rfc3339
+from ensemble.clock import duration, rfc3339
 from ensemble.escaping import escape_controls
 
 COLUMN: Final = 150.0
@@ -161,7 +161,7 @@ class _Canvas:
             case MessageRow():
                 return MESSAGE + (DETAIL if self.how.is_full else 0.0) + (GAP if row.gap_ms else 0.0)
             case NoteRow():
-                return NOTE
+                return NOTE + (GAP if row.gap_ms else 0.0)
             case DueRow():
                 return MESSAGE
 
@@ -173,10 +173,8 @@ class _Canvas:
         yield _text(TIMES - 8, y + 12, "now", 20, more='text-anchor="end"')
 
     def _message(self, row: MessageRow, y: float) -> Iterator[str]:
-        if row.gap_ms:
-            middle = (TIMES + self.width - MARGIN) / 2
-            yield f'<g class="gap">{_text(middle, y + 18, f"{duration(row.gap_ms)} without a message", 60)}</g>'
-            y += GAP
+        yield from self._gap(row.gap_ms, y)
+        y += GAP if row.gap_ms else 0.0
         mark = " chosen" if row.place == self.how.chosen else ""
         flags = f"{' undo' if row.is_undo else ''}{' failed' if row.failure else ''}{mark}"
         height = self._height(row) - (GAP if row.gap_ms else 0.0)
@@ -193,12 +191,24 @@ class _Canvas:
             yield self._detail(row, y)
         yield "</g></a>" if self.how.link else "</g>"
 
+    def _gap(self, gap_ms: int, y: float) -> Iterator[str]:
+        if gap_ms:
+            middle = (TIMES + self.width - MARGIN) / 2
+            yield f'<g class="gap">{_text(middle, y + 18, f"{duration(gap_ms)} without a message", 60)}</g>'
+
+    def _after(self, at: int) -> str:
+        """Return a time as all times of a diagram are: since its first message, so that no zone is to be known."""
+        start = next((row.at - row.after_ms for row in self.diagram.messages), at)
+        return f"+{duration(max(at - start, 0))}"
+
     def _detail(self, row: MessageRow, y: float) -> str:
         text = f"{row.says}  ·  {row.place}" if row.says else row.place
         x = min(self._x(name) for name in (row.source, *row.targets)) + (32 if row.targets == (row.source,) else 8)
         return _text(x, y + 40, text, int((self.width - x - 8) / LETTER))
 
     def _note(self, row: NoteRow, y: float) -> Iterator[str]:
+        yield from self._gap(row.gap_ms, y)
+        y += GAP if row.gap_ms else 0.0
         room = int((self.width - TIMES - 24) / LETTER)
         text = _cut(row.text, min(room, 96))
         width = len(text) * LETTER + 20
@@ -206,7 +216,7 @@ class _Canvas:
         yield f'<g class="note {row.tone}"><title>{escape(escape_controls(row.text))}</title>'
         yield f'<rect x="{_n(x)}" y="{_n(y + 4)}" width="{_n(width)}" height="24" rx="4"/>'
         yield f"{_text(x + 10, y + 20, text, 96)}</g>"
-        yield _text(TIMES - 8, y + 20, clock_seconds(row.at), 14, more='text-anchor="end" class="time"')
+        yield _text(TIMES - 8, y + 20, self._after(row.at), 14, more='text-anchor="end" class="time"')
 
     def _due(self, row: DueRow, y: float) -> Iterator[str]:
         due = row.due
@@ -214,7 +224,7 @@ class _Canvas:
         who = f" from {due.source}" if due.source else ""
         yield f'<g class="due {due.kind} {"conductor" if due.control == "orchestrated" else "player"} {row.text}">'
         yield f"<title>{escape(f'{row.text}: {due.message}{who}{when}')}</title>"
-        time = row.text if due.due_at is None else f"{row.text} {clock_seconds(due.due_at)}"
+        time = row.text if due.due_at is None else f"{row.text} {self._after(due.due_at)}"
         yield _text(TIMES - 8, y + 27, time, 17, more='text-anchor="end" class="time"')
         if due.source in self.diagram.participants and due.target in self.diagram.participants:
             is_conducted = due.control == "orchestrated"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -50,13 +51,26 @@ def test_silence_resends_and_the_declared_rest_are_rows_too(flow: Any) -> None:
     diagram = diagram_of(flow, later_ms=60_000)
 
     again = diagram.messages[-1]
-    assert (again.label, again.attempt, again.gap_ms > 1_000) == ("FulfilOrder", 2, True)
-    assert [row.text for row in diagram.rows if isinstance(row, NoteRow)] == [
-        "no answer in time: FulfilOrder again, attempt 2"
-    ]
+    (note,) = [row for row in diagram.rows if isinstance(row, NoteRow)]
+    assert (again.label, again.attempt, again.gap_ms) == ("FulfilOrder", 2, 0)
+    assert (note.text, note.gap_ms > 1_000) == ("no answer in time: FulfilOrder again, attempt 2", True)
     due = [row for row in diagram.rows if isinstance(row, DueRow)]
     assert [row.text for row in due] == ["overdue", "then", "then", "then", "then"]
     assert (due[0].due.message, due[0].due.source) == ("ReservationConfirmed or ReservationRejected", "inventory")
+
+
+def test_all_times_of_a_drawing_are_since_its_first_message(flow: Any) -> None:
+    flow.stopped = {"inventory"}
+    publish(flow, place_order())
+    flow.settle()
+    flow.advance(30)
+
+    svg = draw_sequence(diagram_of(flow, later_ms=60_000))
+
+    times = re.findall(r'class="time">([^<]*)<', svg)
+    assert all(re.fullmatch(r"((overdue|next|then) )?\+\S+ (s|min)|then|next", each) for each in times), times
+    assert {"+20 s", "overdue +40 s"} <= set(times)
+    assert svg.index("20 s without a message") < svg.index("no answer in time") < svg.index("FulfilOrder #2")
 
 
 def test_what_was_given_up_marks_its_message_and_stands_as_a_note(flow: Any) -> None:

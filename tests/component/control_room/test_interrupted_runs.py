@@ -17,7 +17,7 @@ from backoffice.order_actions import Pause, Resume
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_placement import NewOrder
 from contracts import PlaceOrder, ResumeOrder
-from ensemble.operations import Actor, Intent, NotPossible, Rollout, RunState
+from ensemble.operations import Actor, Intent, NotPossible, Resolved, Rollout, RunState
 from ensemble.system_messages import RedriveRecord
 from services.control_room.actions import Actions, StartedRun
 from services.control_room.application import create_app
@@ -85,8 +85,8 @@ def ended(actions: Actions, run_id: str) -> Any:
     return summary
 
 
-def names_of(actions: Actions, run_id: str, kind: str) -> list[str]:
-    return [event.name for event in actions.history_of(run_id) if event.kind == kind]
+def resolved_in(actions: Actions, run_id: str) -> list[str]:
+    return [event.name for event in actions.history_of(run_id) if isinstance(event, Resolved)]
 
 
 @pytest.fixture
@@ -107,13 +107,13 @@ def test_orders_that_were_resumed_in_waves_are_resumed_once_each(paused: Restart
     kept = paused.planner.plan_orders(Resume(), parse_conditions(["paused=true"]))
     run_id = paused.kill_in(kept, lambda kinds: kinds["submitted"] == 2)
     actions, _ = paused.start()
-    assert (actions.look_up(run_id).summary.state, len(names_of(actions, run_id, "resolved"))) == ("interrupted", 1)
+    assert (actions.look_up(run_id).summary.state, len(resolved_in(actions, run_id))) == ("interrupted", 1)
 
     actions.resume(run_id)
     summary = ended(actions, run_id)
 
     assert (summary.state, summary.total, summary.succeeded, summary.failed) == ("finished", 4, 4, 0)
-    assert sorted(names_of(actions, run_id, "resolved")) == ["o-0", "o-1", "o-2", "o-3"]
+    assert sorted(resolved_in(actions, run_id)) == ["o-0", "o-1", "o-2", "o-3"]
     assert set(paused.written(ResumeOrder).values()) == {1}
 
 
@@ -153,7 +153,7 @@ def test_what_was_redriven_in_the_middle_is_not_redriven_again(failed: Restart) 
     summary = ended(actions, run_id)
 
     assert (summary.state, summary.total, summary.remaining) == ("finished", 3, 0)
-    assert len(set(names_of(actions, run_id, "resolved"))) == 3
+    assert len(set(resolved_in(actions, run_id))) == 3
     assert len(restart.written(RedriveRecord)) == 3
 
 

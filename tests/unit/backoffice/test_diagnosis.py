@@ -58,6 +58,38 @@ def test_an_ended_order_is_not_stuck(state: dict[str, Any], sentence: str) -> No
     assert ask(state) == Diagnosis("ended", sentence)
 
 
+OWING = {"status": "compensation_failed", "owed": ["payment"], "reason": "payment: no answer after 4 attempts"}
+
+
+def test_an_undo_that_was_given_up_is_retried_or_settled() -> None:
+    diagnosis = ask(OWING)
+    assert diagnosis.sentence.endswith("so that is still owed: payment: no answer after 4 attempts.")
+    assert verbs(diagnosis) == ["retry", "settle"]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "cause", "first"),
+    [
+        ({"stopped": frozenset({"payment"})}, "No process of payment runs.", "start"),
+        ({"parked": [parked("outage")]}, "payment does not call Charger.attempt_charge any more", "look_at_outage"),
+        ({"parked": [parked("dead_lettered")], "dead_letters": [letter("parked")]}, "payment gave up its", "redrive"),
+    ],
+)
+def test_what_would_hold_up_another_attempt_at_an_undo_comes_first(
+    evidence: dict[str, Any], cause: str, first: str
+) -> None:
+    diagnosis = ask(OWING, **evidence)
+    assert cause in diagnosis.sentence
+    assert verbs(diagnosis)[0] == first
+    assert verbs(diagnosis)[-2:] == ["retry", "settle"]
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    paused = {**WAITING, "paused_since": NOW - 86_400_000, "paused_by": "policy"}
+    assert "since 2025-06-14 15:06:40 UTC" in ask(paused).sentence
+    assert "since 15:06:40 UTC" in ask({**paused, "paused_since": NOW}).sentence
+
+
 def test_an_order_in_time_only_waits() -> None:
     diagnosis = ask(WAITING)
     assert diagnosis.condition == "moving"

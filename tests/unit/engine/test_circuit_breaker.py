@@ -148,7 +148,13 @@ def test_what_is_particular_does_not_make_another_cause(one: Exception, other: E
 def test_class_and_words_make_another_cause() -> None:
     assert cause_of(ValueError("refused")) != cause_of(KeyError("refused"))
     assert cause_of(ValueError("refused")) != cause_of(ValueError("no such card"))
-    assert len(cause_of(ValueError("x" * 10_000))) < 100
+
+
+def test_a_long_cause_is_cut_where_one_can_see_it() -> None:
+    outage = "the outcome of # is not known: # Service unavailable: an ordered outage: mode down"
+    assert cause_of(ValueError(outage)) == f"ValueError: {outage}"
+    assert cause_of(ValueError("x" * 160)) == f"ValueError: {'x' * 160}"
+    assert cause_of(ValueError("x" * 10_000)) == f"ValueError: {'x' * 159}…"
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,15 @@ from ensemble.policies.service import OutagePolicy
 from ensemble.system_messages.dead_letters import text_of
 
 MOST_CAUSES: Final = 16
-_HEAD: Final = 80
+_HEAD: Final = 160
 _PARTICULAR: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
 
 
 def cause_of(error: BaseException) -> str:
     """Return what makes two failures the same: the error's class, and its message's head without ids and numbers."""
     first, *_ = text_of(error).splitlines() or [""]
-    head = _PARTICULAR.sub("#", first[: 4 * _HEAD])[:_HEAD].strip()
+    general = _PARTICULAR.sub("#", first[: 4 * _HEAD]).strip()
+    head = general if len(general) <= _HEAD else f"{general[: _HEAD - 1].rstrip()}…"
     return f"{type(error).__name__}: {head}" if head else type(error).__name__
 
 
