@@ -17,18 +17,24 @@ Control = Literal["orchestrated", "choreographed", "outside", "ledger"]
 Point = tuple[float, float]
 
 COLUMN: Final = 236.0
-PLAYER_WIDTH: Final = 168.0
-CONDUCTOR_HEIGHT: Final = 112.0
-PLAYER_HEIGHT: Final = 116.0
-MARGIN: Final = 20.0
-BETWEEN: Final = 214.0
+PLAYER_WIDTH: Final = 184.0
+CONDUCTOR_HEIGHT: Final = 106.0
+PLAYER_HEIGHT: Final = 124.0
+MARGIN: Final = 16.0
+BETWEEN: Final = 226.0
 """Between conductors and players: the height of what is orchestrated."""
-LANE: Final = 46.0
+LANE: Final = 48.0
 """Between two bends below the players."""
-OUTSIDE_WIDTH: Final = 96.0
-OUTSIDE_GAP: Final = 140.0
+OUTSIDE_WIDTH: Final = 88.0
+OUTSIDE_GAP: Final = 160.0
 STEP: Final = 26.0
 """Between two lines that end at one box."""
+LINE: Final = 15.0
+"""Between two texts of which one stands below the other."""
+GLYPH: Final = 7.8
+"""The width of a character of the 13 px monospaced type of names."""
+OUT: Final = 7.0
+"""How far from its sender the mark of a line stands."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,29 @@ class StageMessage:
 
 
 @dataclass(frozen=True)
+class Spot:
+    """Where a text stands."""
+
+    x: float
+    y: float
+    anchor: Literal["start", "middle", "end"]
+
+    def below(self, lines: int) -> Spot:
+        """Return the place so many lines below."""
+        return Spot(self.x, self.y + LINE * lines, self.anchor)
+
+
+@dataclass(frozen=True)
+class StageLabel:
+    """The names beside a line, one below the other, and where its rate and the cause of its failure stand."""
+
+    names: tuple[str, ...]
+    first: Spot
+    rate: Spot
+    cause: Spot
+
+
+@dataclass(frozen=True)
 class StageEdge:
     """All messages of one kind that one service sends to another, as one line."""
 
@@ -63,8 +92,11 @@ class StageEdge:
     messages: tuple[StageMessage, ...]
     path: str
     """The line as SVG writes it, from the sender to the receiver."""
-    label: Point
-    anchor: Literal["start", "middle", "end"]
+    tip: str
+    """The arrowhead at its end, as SVG writes it."""
+    mark: Point
+    """Where the mark of who decides stands, at the sender's end."""
+    label: StageLabel
 
 
 @dataclass(frozen=True)
@@ -87,7 +119,7 @@ def stage_of(graph: Graph) -> Stage:
     conductors = _conductors(graph, bundles)
     players = [name for name in graph.services if name not in conductors]
     margin = MARGIN + OUTSIDE_WIDTH + OUTSIDE_GAP
-    width = margin + COLUMN * max(len(players), 1) + 2 * MARGIN
+    width = margin + COLUMN * max(len(players), 1) + 3 * MARGIN
     below = MARGIN + len(conductors) * (CONDUCTOR_HEIGHT + MARGIN) + BETWEEN
     nodes = [
         StageNode(OUTSIDE, "outside", MARGIN, MARGIN, OUTSIDE_WIDTH, below + PLAYER_HEIGHT - MARGIN),
@@ -104,7 +136,7 @@ def stage_of(graph: Graph) -> Stage:
     ]  # fmt: skip
     lines = _Lines({node.name: node for node in nodes}, bundles)
     edges = tuple(lines.edges())
-    return Stage(width, below + PLAYER_HEIGHT + LANE * lines.lanes + MARGIN, tuple(nodes), edges)
+    return Stage(width, below + PLAYER_HEIGHT + LANE * lines.lanes + 2 * MARGIN, tuple(nodes), edges)
 
 
 def _bundles(edges: Iterable[Edge]) -> dict[Bundle, list[StageMessage]]:
@@ -184,8 +216,10 @@ class _Lines:
         start, end = (source.y + source.height, target.y) if is_down else (source.y, target.y + target.height)
         place = start + 30 if is_down else (start + end) / 2 + 14
         is_left = of_player.index(key) < len(of_player) / 2
-        label = (x - 8 if is_left else x + 8, place)
-        return self._edge(key, f"M{_n(x)} {_n(start)}V{_n(end)}", label, "end" if is_left else "start")
+        first = Spot(x - 8, place, "end") if is_left else Spot(x + 8, place, "start")
+        names = self._names(key)
+        label = StageLabel(names, first, first.below(len(names)), first.below(len(names) + 1))
+        return self._edge(key, f"M{_n(x)} {_n(start)}V{_n(end)}", ((x, start), (x, end)), label)
 
     def _beside(self, key: Bundle, beside: Sequence[Bundle]) -> StageEdge:
         outside = self.nodes[OUTSIDE]
@@ -194,7 +228,9 @@ class _Lines:
         y = node.y + node.height * (lines.index(key) + 0.5) / len(lines)
         near, far = outside.x + outside.width, node.x
         start, end = (near, far) if key[0] == OUTSIDE else (far, near)
-        return self._edge(key, f"M{_n(start)} {_n(y)}H{_n(end)}", ((near + far) / 2, y - 6), "middle")
+        rate = Spot((near + far) / 2, y + 17, "middle")
+        label = StageLabel(self._short(key), Spot(near + 14, y - 8, "start"), rate, Spot(far - 12, y - 8, "end"))
+        return self._edge(key, f"M{_n(start)} {_n(y)}H{_n(end)}", ((start, y), (end, y)), label)
 
     def _bent(self, key: Bundle, lane: int, bent: Sequence[Bundle]) -> StageEdge:
         source, target = self.nodes[key[0]], self.nodes[key[1]]
@@ -202,31 +238,81 @@ class _Lines:
         y = top + LANE * (lane + 0.72)
         start, end = self._foot(source, key, bent, is_source=True), self._foot(target, key, bent, is_source=False)
         r = 10.0 if end > start else -10.0
+        above, below = source.y + source.height, target.y + target.height
         path = (
-            f"M{_n(start)} {_n(source.y + source.height)}V{_n(y - 10)}Q{_n(start)} {_n(y)} {_n(start + r)} {_n(y)}"
-            f"H{_n(end - r)}Q{_n(end)} {_n(y)} {_n(end)} {_n(y - 10)}V{_n(target.y + target.height)}"
+            f"M{_n(start)} {_n(above)}V{_n(y - 10)}Q{_n(start)} {_n(y)} {_n(start + r)} {_n(y)}"
+            f"H{_n(end - r)}Q{_n(end)} {_n(y)} {_n(end)} {_n(y - 10)}V{_n(below)}"
         )
-        return self._edge(key, path, ((start + end) / 2, y - 7), "middle")
+        return self._edge(key, path, ((start, above), (end, below)), self._label_below(key, start, end, y, bent))
+
+    def _label_below(self, key: Bundle, start: float, end: float, y: float, bent: Sequence[Bundle]) -> StageLabel:  # noqa: PLR0917
+        """Return the label of a bend: below it, where no other line rises from it."""
+        names, is_loop = self._short(key), key[0] == key[1]
+        if is_loop and self._is_last(key, bent):
+            first = Spot(min(start, end) - 16, y + 17, "start")
+            return StageLabel(names, first, first.below(1), first.below(2))
+        first = Spot((start + end) / 2 if is_loop else start + (end - start) * 0.45, y + 17, "middle")
+        beside = Spot(first.x + len(names[0]) * GLYPH / 2 + 10, first.y, "start")
+        return StageLabel(names, first, first.below(1), first.below(2) if is_loop else beside)
+
+    def _is_last(self, key: Bundle, bent: Sequence[Bundle]) -> bool:
+        """Return whether a loop is right of all other lines below its box, and there are some."""
+        others = [each for each in bent if key[0] in each[:2] and each != key]
+        return bool(others) and all(
+            self._middle(each[0]) + self._middle(each[1]) < 2 * self._middle(key[0]) for each in others
+        )
+
+    def _names(self, key: Bundle) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(message.type for message in self.bundles[key]))
+
+    def _short(self, key: Bundle) -> tuple[str]:
+        """Return the one name of a line, or how many it has."""
+        names = self._names(key)
+        return (names[0],) if len(names) == 1 else (f"{len(names)} {'command' if key[2] == 'command' else 'event'}s",)
 
     def _foot(self, node: StageNode, key: Bundle, bent: Sequence[Bundle], *, is_source: bool) -> float:
-        """Return where a line leaves or enters the lower side of a box; those of longer lines stand farther out."""
+        """Return where a line leaves or enters the lower side of a box.
+
+        Of those to one side the shorter ones, which turn off higher up, stand nearer to it: none crosses another.
+        """
         ends = [(each, end) for each in bent for end in (True, False) if each[0 if end else 1] == node.name]
         ends.sort(key=lambda pair: self._direction(pair[0], is_source=pair[1]))
         place = ends.index((key, is_source))
         return node.x + node.width * (place + 1) / (len(ends) + 1)
 
-    def _direction(self, key: Bundle, *, is_source: bool) -> tuple[float, bool]:
+    def _direction(self, key: Bundle, *, is_source: bool) -> tuple[int, float, bool]:
         near_end, far_end = (key[0], key[1]) if is_source else (key[1], key[0])
-        return self._middle(far_end) - self._middle(near_end), not is_source
+        way = self._middle(far_end) - self._middle(near_end)
+        return (way > 0) - (way < 0), -way, not is_source
 
-    def _edge(self, key: Bundle, path: str, label: Point, anchor: Literal["start", "middle", "end"]) -> StageEdge:
+    def _edge(self, key: Bundle, path: str, ends: tuple[Point, Point], label: StageLabel) -> StageEdge:
         source, target, kind, control = key
-        name = f"{source}-{target}-{kind}-{control}"
-        is_command = kind == "command"
+        is_bent, ((x, y), (to_x, to_y)) = "Q" in path, ends
+        down, right = (1.0, 0.0) if is_bent else (_sign(to_y - y), _sign(to_x - x))
         return StageEdge(
-            name, source, target, "command" if is_command else "event", control, tuple(self.bundles[key]), path,
-            label, anchor,
-        )  # fmt: skip
+            id=f"{source}-{target}-{kind}-{control}",
+            source=source,
+            target=target,
+            kind="command" if kind == "command" else "event",
+            control=control,
+            messages=tuple(self.bundles[key]),
+            path=path,
+            tip=_tip((to_x, to_y), right, -1.0 if is_bent else down),
+            mark=(round(x + OUT * right, 1), round(y + OUT * down, 1)),
+            label=label,
+        )
+
+
+def _sign(value: float) -> float:
+    return float((value > 0) - (value < 0))
+
+
+def _tip(end: Point, right: float, down: float) -> str:
+    """Return the arrowhead of a line that comes to its end in this direction."""
+    (x, y), back, wide = end, 9.0, 5.0
+    corners = [(x - back * right + wide * down * side, y - back * down + wide * right * side) for side in (-1, 1)]
+    first, last = (f"{_n(a)} {_n(b)}" for a, b in corners)
+    return f"M{first}L{_n(x)} {_n(y)}L{last}"
 
 
 def _place(span: tuple[float, float], lanes: list[list[tuple[float, float]]]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from backoffice.stage import Stage, StageEdge, StageNode
 from ensemble import OUTSIDE
@@ -24,8 +24,8 @@ from ensemble.operations import (
 )
 from ensemble.quantities import quantity
 
-_LETTER: Final = 6.6
-_BADGE_ROW: Final = 21.0
+_LETTER: Final = 7.2
+_BADGE_ROW: Final = 22.0
 _SECOND_MS: Final = 1_000
 _SHORT_MS: Final = 10_000
 
@@ -85,12 +85,18 @@ class StageFacts:
     """The services of which no process runs, and since when (epoch milliseconds), where that is known."""
     unready: Collection[str] = ()
     """The services of which a process is not ready."""
+    steps: Mapping[str, int] = field(default_factory=dict)
+    """How many orders are at each step."""
 
     def as_of(self, at: int) -> StageFacts:
-        """Return what was so already at a time (epoch milliseconds); what ended since is known of incidents alone."""
+        """Return what was so already at a time (epoch milliseconds).
+
+        What ended since is known of incidents alone, and of no step how many orders were at it.
+        """
         moment = moment_of(at)
         return replace(
             self,
+            steps={},
             parked=[key for key in self.parked if _is_up_to(key.since, moment)],
             dead_letters=[letter for letter in self.dead_letters if _is_up_to(letter.failed_at, moment)],
             pauses=[pause for pause in self.pauses if _is_up_to(pause.since, moment)],
@@ -114,7 +120,7 @@ def status_of(stage: Stage, facts: StageFacts, at: int, seconds: int) -> StageSt
         seconds=seconds,
         edges={edge.id: _edge(edge, stage, facts, seconds=seconds, failures=failures) for edge in stage.edges},
         nodes={
-            node.name: tuple(_with_places(node, _badges(node.name, facts, at)))
+            node.name: tuple(_with_places(node, [*_badges(node.name, facts, at), *_steps(node, facts)]))
             for node in stage.nodes
             if node.kind != "outside"
         },
@@ -215,6 +221,14 @@ def _badges(service: str, facts: StageFacts, at: int) -> Iterable[StageBadge]:
         (behind, f"{behind:,} behind", "calm", f"/consumers{of_service}"),
     )
     return (StageBadge(text=text, tone=tone, url=url) for is_so, text, tone, url in states if is_so)
+
+
+def _steps(node: StageNode, facts: StageFacts) -> Iterator[StageBadge]:
+    """Yield how many orders the conductor has at each step."""
+    if node.kind == "conductor":
+        for step, orders in sorted(facts.steps.items()):
+            url = f"/orders?{urlencode({'where': f'step={step}'})}"
+            yield StageBadge(text=f"{quantity(orders, 'order')} at {step}", tone="calm", url=url)
 
 
 def _stopped_since(since: int | None, at: int) -> str:

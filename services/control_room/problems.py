@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from ensemble import EnsembleError
 from ensemble.operations import Ambiguous, Forbidden, Invalid, NotFound, NotPossible, Unreachable
@@ -28,6 +29,7 @@ _STATUSES: Final[Mapping[type[EnsembleError], HTTPStatus]] = {
     Unreachable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _RETRY_AFTER_S: Final = "2"
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class FieldProblem(BaseModel):
@@ -105,7 +107,7 @@ async def _answer_operations_error(_: Request, error: Exception) -> Response:
 
 async def _answer_invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError), "it is registered for these errors"
-    problems = [FieldProblem(field=_name(each["loc"]), message=str(each["msg"])) for each in error.errors()]
+    problems = [_field_problem(each) for each in error.errors()]
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     detail = "; ".join(f"{each.field}: {each.message}" for each in problems)
     first = problems[0].field if problems else None
@@ -121,7 +123,17 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not answered at {request.url.path}",
     }
     detail = details.get(status, str(error.detail))
-    return respond(ProblemDocument(title=status.phrase, status=status.value, detail=detail), error.headers)
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods_at(request)):
+        headers["Allow"] = ", ".join(methods)
+    return respond(ProblemDocument(title=status.phrase, status=status.value, detail=detail), headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return the methods that are answered at a path, by whichever route: the router names those of one alone."""
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    routes = request.app.routes
+    return [name for name, scope in scopes.items() if any(each.matches(scope)[0] is Match.FULL for each in routes)]
 
 
 async def _answer_storage_error(_: Request, error: Exception) -> Response:
@@ -137,6 +149,12 @@ async def _answer_mistake(request: Request, error: Exception) -> Response:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "the control room made a mistake; its log says more"
     return respond(ProblemDocument(title=status.phrase, status=status.value, detail=detail))
+
+
+def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
+    if error["type"] == "json_invalid":  # its location is a place in the text
+        return FieldProblem(field="body", message=f"this is no JSON: {error.get('ctx', {}).get('error', error['msg'])}")
+    return FieldProblem(field=_name(error["loc"]), message=str(error["msg"]))
 
 
 def _name(location: tuple[Any, ...] | list[Any]) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from playwright.sync_api import Browser, sync_playwright
 from structlog.testing import capture_logs
 
+from backoffice.order_history import read_history
+from ensemble.operations import Actor, DeadLetterFilter, Failures, Intent
+from services.control_room.control_room import VIA
+from services.control_room.work_actions import Redrive, StartPause
 from tests.browser.conftest import CHROMIUM
 from tests.browser.seed import bring_traffic, seed
 from tests.support.room_server import RoomServer, serve_room
@@ -27,11 +31,19 @@ PAGES: Final = {
     "orders": "/orders",
     "order": "/orders/order-no-answer",
     "order-full": "/orders/order-1000?full=true",
-    "message": "/orders/order-1000?message=payments.events/1/0",
+    "message": "/orders/order-1000?message={message}",
+    "cancel": "/orders/order-no-answer/cancel",
+    "bulk": "/act?action=pause&where=status%3Dfulfilled",
     "place": "/place",
     "charts": "/charts",
     "stock": "/stock",
+    "ledger": "/stock/ledger",
     "dead-letters": "/dead-letters",
+    "dead-letter": "/dead-letters/{letter}",
+    "edit": "/dead-letters/edit?place={letter}",
+    "plan": "/plans/{plan}",
+    "runs": "/runs",
+    "run": "/runs/{run}",
     "parked": "/parked",
     "pauses": "/pauses",
     "incidents": "/incidents",
@@ -51,6 +63,7 @@ _DAY_S: Final = 120
 """As long as the seed's day lasts."""
 _SETTLE_MS: Final = 1_500
 _HEIGHT: Final = 900
+_REASON: Final = "the bank counts its refunds until ten"
 
 
 def digest_of_pages() -> str:
@@ -74,8 +87,9 @@ def main() -> int:
     arguments.directory.mkdir(parents=True, exist_ok=True)
     with capture_logs(), serve_room(ago_s=_DAY_S) as server, sync_playwright() as playwright:
         seed(server)
+        paths = {name: path for name, path in _paths(server).items() if name in names}
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        count = sum(1 for _ in _pictures(browser, server, arguments.directory, names))
+        count = sum(1 for _ in _pictures(browser, server.url, paths, arguments.directory))
         if not arguments.pages:
             _make_readme_pictures(browser, server)
         browser.close()
@@ -83,13 +97,26 @@ def main() -> int:
     return 0
 
 
-def _pictures(browser: Browser, server: RoomServer, directory: Path, names: list[str]) -> Iterator[Path]:
+def _paths(server: RoomServer) -> dict[str, str]:
+    """Return the path of each page, with what there is to be shown: a message, a dead letter, a plan and a run."""
+    room = server.room
+    history = read_history(room.session, room.control, "order-1000")
+    letter = Failures(room.view).list(DeadLetterFilter(), 1)[0].position
+    planned = room.actions.plan_work(Redrive(dead_letters=(str(letter),))).plan
+    pause = room.actions.plan_work(StartPause(scope="command", name="RefundPayment")).plan
+    run, _ = room.actions.start(pause.id, Intent(actor=Actor(name="ann", via=VIA), reason=_REASON), None)
+    message = next(line.entry.place for line in history.lines if line.entry.type == "PaymentConfirmed")
+    places = {"message": message, "letter": letter, "plan": planned.id, "run": run.id}
+    return {name: path.format_map(places) for name, path in PAGES.items()}
+
+
+def _pictures(browser: Browser, url: str, paths: Mapping[str, str], directory: Path) -> Iterator[Path]:
     for theme in ("light", "dark"):
         for width in WIDTHS:
             page = _page(browser, theme, width)
-            for name in names:
+            for name, address in paths.items():
                 path = directory / f"{name}-{theme}-{width}.png"
-                page.goto(server.url + PAGES[name])
+                page.goto(url + address)
                 page.wait_for_timeout(_SETTLE_MS)
                 page.screenshot(path=path, full_page=True)
                 yield path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Request, Response
 
 from ensemble.clock import epoch_ms, rfc3339
 from ensemble.operations import Invalid, Unreachable, moment_ms, now
@@ -28,6 +28,8 @@ TopicName = Annotated[str, Path(max_length=_TEXT)]
 PartitionNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
 Offset = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
+_JSON: Final = "application/json"
+
 
 def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """Return the documented answers of routes that may end with these statuses, and with those that any route may."""
@@ -36,6 +38,7 @@ def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -45,6 +48,15 @@ def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
         status.value: {"description": status.phrase, "content": content} for status in (*always, *statuses)
     }
     return {304: {"description": "What the caller has is still so"}, **documented}
+
+
+def require_json(request: Request) -> None:
+    """Raise Problem 415 for a body that says it is something else than JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    has_body = "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
+    if kind and has_body and kind != _JSON and not kind.endswith("+json"):
+        reason = f"the body is {kind}; send it as {_JSON}"
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason, field="Content-Type", headers={"Accept": _JSON})
 
 
 def require_view(room: Room, response: Response) -> ControlRoom:

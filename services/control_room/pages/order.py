@@ -72,6 +72,7 @@ def show_order(request: Request, room: Room, order_id: OrderId, *, message: Plac
         rows=diagram.rows,
         link=link,
         row=row,
+        missing=message if row is None else "",
         trace_url=_trace_url(room.settings.trace_url, row),
         full=full,
         toggle_url=_url(order_id, message=message, full=not full),

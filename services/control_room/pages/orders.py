@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -10,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_filter import FIELDS, STATUSES, OrderFilter
-from backoffice.orders import OrderPage
+from backoffice.orders import Dimension, OrderPage
 from ensemble.operations import Invalid, now
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.problem_pages import PageRoute
@@ -18,6 +19,7 @@ from services.control_room.pages.rendering import render
 
 router = APIRouter(route_class=PageRoute)
 PAGE = 50
+_COUNTED: Final[Mapping[str, Dimension]] = {"paused": "paused_by", "owing": "owed"}
 
 Texts = Annotated[list[str] | None, Query(max_length=20)]
 Text = Annotated[str, Query(max_length=400)]
@@ -34,15 +36,17 @@ def list_orders(
         order_filter = parse_conditions([*texts, *(f"status={name}" for name in statuses)])
         page, problem = room.orders.page(order_filter, now(), PAGE, cursor or None), ""
         counts = room.orders.count("status", parse_conditions(texts), now())
+        held = {name: _count_with(room, field, texts) for name, field in _COUNTED.items()}
     except Invalid as error:
-        order_filter, page, counts, problem = OrderFilter(), OrderPage(orders=(), next=None), {}, str(error)
+        order_filter, page, counts, held = OrderFilter(), OrderPage(orders=(), next=None), {}, {}
+        problem = str(error)
     return render(
         request,
         room,
         "orders.html",
         page=page,
         chips=_chips(counts, statuses, texts),
-        shortcuts=_shortcuts(texts),
+        shortcuts=_shortcuts(texts, held),
         conditions=texts,
         statuses=statuses,
         problem=problem,
@@ -81,12 +85,19 @@ def _chips(counts: dict[str, int], statuses: list[str], texts: list[str]) -> lis
     return [every, *of_status]
 
 
-def _shortcuts(texts: list[str]) -> list[dict[str, Any]]:
-    """Return the flags of the filter, each as a link that sets it or takes it back."""
+def _count_with(room: ControlRoom, field: Dimension, texts: list[str]) -> int:
+    """Return how many of the orders have this field at all."""
+    counts = room.orders.count(field, parse_conditions(texts), now())
+    return sum(count for value, count in counts.items() if value)
+
+
+def _shortcuts(texts: list[str], counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return the flags of the filter, each as a link that sets it or takes it back; some with how many have it."""
     flags = {"paused=true": "paused", "overdue=true": "overdue", "owed=true": "owing", "speed=express": "express"}
     return [
         {
             "name": name,
+            "count": counts.get(name, 0),
             "is_on": text in texts,
             "url": _url(_pairs([t for t in texts if t != text] if text in texts else [*texts, text], [])),
         }

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from backoffice.stage import Stage, StageEdge, StageNode, stage_of
+from backoffice.order_filter import OrderFilter
+from backoffice.stage import LINE, Stage, StageNode, stage_of
 from backoffice.stage_status import StageFacts, StageStatus, status_of
 from ensemble.operations import Audit, DeadLetterFilter, Failures, Traffic, now
 from ensemble.topology import Graph
@@ -33,11 +32,9 @@ def show_stage(request: Request, room: Room) -> HTMLResponse:
         room,
         "stage.html",
         stage=stage,
+        line_height=LINE,
         status=_status(room, stage, now(), WINDOW_S),
         roles=_roles(room.declarations.graph),
-        labels={edge.id: _label(edge) for edge in stage.edges},
-        tips={edge.id: _tip(edge) for edge in stage.edges},
-        starts={edge.id: _start(edge) for edge in stage.edges},
         urls={node.name: _url(node) for node in stage.nodes},
     )
 
@@ -67,6 +64,7 @@ def _status(room: ControlRoom, stage: Stage, at: int, seconds: int, *, is_past: 
         hidden=sample.hidden if sample else {},
         stopped=sample.stopped if sample else {},
         unready=sample.unready if sample else {},
+        steps={step: count for step, count in room.orders.count("step", OrderFilter(), at).items() if step},
     )
     return status_of(stage, facts.as_of(at) if is_past else facts, at, seconds)
 
@@ -81,58 +79,6 @@ def _roles(graph: Graph) -> dict[str, list[str]]:
     for node in graph.roles:
         names.setdefault(node.service, []).append(node.role)
     return names
-
-
-@dataclass(frozen=True)
-class Spot:
-    """Where a text stands."""
-
-    x: float
-    y: float
-    anchor: str
-
-
-@dataclass(frozen=True)
-class Label:
-    """The names beside a line, one below the other, and where its rate and the cause of its failure stand."""
-
-    names: tuple[str, ...]
-    first: Spot
-    rate: Spot
-    cause: Spot
-
-
-def _label(edge: StageEdge) -> Label:
-    (x, y), names = edge.label, tuple(dict.fromkeys(message.type for message in edge.messages))
-    if edge.anchor != "middle":
-        below = y + 14 * len(names)
-        return Label(names, Spot(x, y, edge.anchor), Spot(x, below, edge.anchor), Spot(x, below + 14, edge.anchor))
-    few = names if len(names) == 1 else (f"{len(names)} {edge.kind}s",)
-    if "Q" in edge.path:
-        return Label(few, Spot(x, y, "middle"), Spot(x, y + 21, "middle"), Spot(x, y + 35, "middle"))
-    return Label(few, Spot(x + 12, y, "end"), Spot(x, y + 19, "middle"), Spot(x + 18, y, "start"))
-
-
-def _start(edge: StageEdge) -> tuple[float, float]:
-    """Return where the line leaves its sender: there the mark stands."""
-    x, y = map(float, edge.path[1:].split("V")[0].split("H")[0].split()[:2])
-    end = float(re.split("[VHQ ]", edge.path)[2])
-    out = 7.0 if end > (y if "V" in edge.path else x) else -7.0
-    return (x, y + out) if "V" in edge.path else (x + out, y)
-
-
-def _tip(edge: StageEdge) -> str:
-    """Return the arrowhead at the end of a line."""
-    end = max((edge.path.rpartition(letter) for letter in "VH"), key=lambda part: len(part[0]))[2]
-    x, y = _start(edge)
-    if "Q" in edge.path:
-        x = float(edge.path.rpartition("Q")[2].split()[2])
-    last = float(end)
-    if edge.path.rfind("V") > edge.path.rfind("H"):
-        back = -1 if "Q" not in edge.path and last > y else 1
-        return f"M{x - 5:g} {last + 9 * back:g}L{x:g} {last:g}L{x + 5:g} {last + 9 * back:g}"
-    back = -1 if last > x else 1
-    return f"M{last + 9 * back:g} {y - 5:g}L{last:g} {y:g}L{last + 9 * back:g} {y + 5:g}"
 
 
 def _url(node: StageNode) -> str:

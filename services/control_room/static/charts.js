@@ -47,7 +47,7 @@ function options(element, unit, names) {
     width: element.clientWidth,
     height: 220,
     scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high ?? 0, least) * 1.1] } },
-    axes: [{ ...axis, values: (_, ticks) => ticks.map((at) => TIME.format(1000 * at)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (unit === "milliseconds" ? show(tick) : tick.toLocaleString())) }],
+    axes: [{ ...axis, space: 80, values: (_, ticks) => ticks.map((at) => TIME.format(1000 * at)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (unit === "milliseconds" ? show(tick) : tick.toLocaleString())) }],
     legend: { markers: { width: 2, dash: (plot, place) => plot.series[place].marker } },
     hooks: { ready: [showLatest], setData: [showLatest] },
     series: [{ label: "at", value: (_, at) => (at ? MOMENT.format(1000 * at) : "–") }, ...lines(names, show)],

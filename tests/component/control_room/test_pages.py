@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from contracts import PauseOrder
+from contracts import PauseOrder, RequestCancellation
 from ensemble.command_line.publishing import publish
 from services.control_room.pages.rendering import KEYS, NAVIGATION
 from tests.component.control_room.conftest import RoomInMemory
@@ -393,3 +393,52 @@ def test_an_order_is_shown_as_last_known_while_kafka_is_away(room: RoomInMemory)
     assert page.headers["Content-Type"].startswith("text/html")
     assert "all brokers are down" in page.text
     assert "audit" in page.text
+
+
+def test_an_order_that_nobody_has_placed_has_no_buttons(room: RoomInMemory) -> None:
+    room.flow.flow.publish(RequestCancellation(order_id="o-early", reason="too early"))
+    room.update()
+
+    page = room.browser.get("/orders/o-early").text
+
+    assert room.browser.get("/api/orders/o-early").json()["order"]["status"] == "placeholder"
+    assert not re.findall(r'href="/orders/o-early/(pause|resume|retry|settle|cancel)"', page)
+
+
+@pytest.mark.parametrize(("letters", "has_more"), [(50, False), (51, True)])
+def test_dead_letters_are_shown_fifty_at_a_time(room: RoomInMemory, letters: int, has_more: bool) -> None:
+    for number in range(letters):
+        for customer in ("c-1", "c-2"):
+            room.flow.flow.publish(place_order(order_id=f"o-{number}", customer_id=customer))
+    room.update()
+    (group,) = room.browser.get("/api/dead-letters/groups").json()
+
+    page = html.unescape(room.browser.get(f"/dead-letters?group={group['group']}").text)
+
+    assert page.count("order.dead-letter/") // 2 == 50
+    assert (f"/dead-letters?group={group['group']}&start=50" in page) is has_more
+    rest = room.browser.get(f"/dead-letters?group={group['group']}&start=50").text
+    assert rest.count("order.dead-letter/") // 2 == letters - 50
+
+
+def test_a_message_that_is_not_there_is_said_to_be_missing(room: RoomInMemory) -> None:
+    publish(room.flow, place_order(order_id="o-1"))
+    room.update()
+
+    page = room.browser.get("/orders/o-1?message=payments.events/0/99").text
+
+    assert "The order has no message at payments.events/0/99" in page
+    assert "The order has no message" not in room.browser.get("/orders/o-1").text
+
+
+def test_what_is_held_is_counted_beside_its_filter(room: RoomInMemory) -> None:
+    room.flow.stopped = {"inventory"}
+    for number in range(3):
+        publish(room.flow, place_order(order_id=f"o-{number}"))
+    publish(room.flow, PauseOrder(order_id="o-1", requested_by="ann", reason="why"))
+    room.update()
+
+    page = room.browser.get("/orders").text
+
+    assert re.search(r"paused\s*<b>1</b>", page)
+    assert re.search(r"owing</a>", page)

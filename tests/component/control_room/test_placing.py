@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from backoffice.order_placement import NewOrder
 from contracts import OrderPlaced, PlaceOrder
 from ensemble.operations import Unreachable
 from services.control_room.api.placing import place
-from services.control_room.idempotency import Answer, IdempotentRequests
+from services.control_room.idempotency import Answer, IdempotentRequests, fingerprint
 from services.control_room.problems import Problem
 from tests.component.control_room.conftest import RoomInMemory
 
@@ -52,6 +53,37 @@ def test_the_same_request_is_answered_alike_and_placed_once(room: RoomInMemory) 
     assert again.headers["Location"] == first.headers["Location"]
     assert again.headers["Idempotent-Replayed"] == "true"
     assert len(placed(room)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [("application/json", 202), ("application/cloudevents+JSON; charset=utf-8", 202), ("text/plain", 415),
+     ("application/x-www-form-urlencoded", 415)],
+)  # fmt: skip
+def test_a_body_that_says_it_is_no_json_is_refused_as_that(room: RoomInMemory, kind: str, code: int) -> None:
+    headers = {"Content-Type": kind, "Idempotency-Key": "k-1"}
+
+    response = room.browser.post("/api/orders", content=json.dumps(ORDER), headers=headers)
+
+    assert response.status_code == code
+    if code == 415:
+        assert (response.json()["field"], response.headers["Accept"]) == ("Content-Type", "application/json")
+        assert f"the body is {kind}; send it as application/json" in response.json()["detail"]
+
+
+def test_a_body_that_is_no_json_is_refused_with_what_is_wrong_with_it(room: RoomInMemory) -> None:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "k-1"}
+
+    problem = room.browser.post("/api/orders", content='{"customer_id"', headers=headers).json()
+
+    assert (problem["status"], problem["field"]) == (422, "body")
+    assert problem["detail"].startswith("body: this is no JSON: Expecting")
+
+
+def test_a_method_that_is_not_answered_is_told_those_that_are(room: RoomInMemory) -> None:
+    response = room.browser.delete("/api/orders")
+
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, POST")
 
 
 @pytest.mark.parametrize(
@@ -135,6 +167,26 @@ def test_a_request_that_still_runs_is_not_begun_again() -> None:
 
     assert requests.answer("orders", "k-1", "{}", carry_out) == Answer(202, "{}")
     assert again[0].document.status == 409
+    requests.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "later_s", "code"), [("{}", 60.0, 409), ("{}", 60.1, None), ('{"a": 1}', 60.1, 422), ('{"a": 1}', 1, 422)]
+)
+def test_a_request_is_abandoned_after_a_minute_and_only_the_same_one_takes_it_up(
+    body: str, later_s: float, code: int | None
+) -> None:
+    now = [1_000.0]
+    requests = IdempotentRequests(clock=lambda: now[0])
+    requests._begin("orders", "k-1", fingerprint("{}"))
+    now[0] += later_s
+
+    if code is None:
+        assert requests._begin("orders", "k-1", fingerprint(body)) is True
+    else:
+        with pytest.raises(Problem) as refused:
+            requests._begin("orders", "k-1", fingerprint(body))
+        assert refused.value.document.status == code
     requests.close()
 
 

@@ -188,3 +188,11 @@ def test_parked_keys_are_asked_for_by_each_status_that_there_is(room: RoomInMemo
 
     assert [room.browser.get(path).status_code for path in paths] == [200] * 5
     assert room.browser.get("/api/parked-keys?status=waiting").status_code == 422
+
+
+def test_what_is_kept_says_how_long_and_what_follows_then_or_that_nothing_does(room: RoomInMemory) -> None:
+    rows = get(room, "/api/topology/lifetimes")
+
+    assert {"subject", "kept", "origin", "then"} == rows[0].keys()
+    assert {type(row["then"]) for row in rows} == {str, type(None)}
+    assert "" not in {value for row in rows for value in row.values()}

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,15 +16,19 @@ from backoffice.order_placement import NewOrder
 from ensemble.messages.schema_set import DirectorySourceSelector
 from ensemble.operations import (
     Actor,
+    EventStream,
     Intent,
     NotFound,
     NotPossible,
     Resolved,
     Rollout,
+    Run,
     RunEvent,
     RunState,
     RunSummary,
     Session,
+    Stopped,
+    Unreachable,
 )
 from services.app import APP
 from services.control_room.actions import Actions
@@ -168,3 +173,35 @@ def test_a_run_goes_on_when_its_file_cannot_be_written(room: RoomInMemory) -> No
         Event().wait(0.02)
 
     assert actions.look_up(started.id).summary.state == "finished"
+
+
+class Unreachables(Planner):
+    """Makes runs that Kafka is gone for."""
+
+    def run(self, plan: Any, intent: Intent, rollout: Rollout | None) -> EventStream:
+        return Run(plan, intent, rollout or Rollout(), fail)
+
+
+def fail() -> Any:
+    raise Unreachable("all brokers are down")
+
+
+def test_why_a_run_has_stopped_by_itself_is_its_last_event_and_in_the_log(room: RoomInMemory) -> None:
+    session, view = room.room.session, room.room.view
+    planner = Unreachables.on(session, view, rehearse_in_memory, room.room.placement)
+    actions = Actions(planner, LiveEvents(), RunHistory())
+    planned = actions.plan_work(StartPause(scope="step", name="payment")).plan
+
+    with capture_logs() as logs:
+        started, _ = actions.start(planned.id, INTENT, None)
+        limit = time.monotonic() + 20
+        while not logs:
+            assert time.monotonic() < limit
+            Event().wait(0.02)
+
+    (stopped,) = actions.history_of(started.id)
+    assert isinstance(stopped, Stopped)
+    assert (stopped.why, stopped.detail) == ("error", "all brokers are down")
+    assert [(log["event"], log["run"], log["reason"]) for log in logs] == [
+        ("run.interrupted", started.id, "all brokers are down")
+    ]

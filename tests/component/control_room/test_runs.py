@@ -134,9 +134,10 @@ def test_while_kafka_is_away_nothing_is_done_and_the_last_known_is_shown(waiting
     waiting.room.updates._note_problem("Kafka: all brokers are down")
 
     refused = post(waiting, "/api/runs", plan=planned["id"], **REASON)
+    unplanned = plan(waiting, "pause")
     order = waiting.browser.get("/api/orders/o-1").json()
 
-    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    assert (refused.status_code, refused.headers["Retry-After"], unplanned.status_code) == (503, "2", 503)
     assert "not up to date since" in refused.json()["detail"]
     assert (order["order"]["order_id"], order["story"]) == ("o-1", None)
     assert "all brokers are down" in order["problem"]

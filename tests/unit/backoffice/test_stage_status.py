@@ -66,6 +66,19 @@ def test_a_service_without_a_process_says_since_when_and_not_that_it_is_unready_
     assert [(badge.text, badge.tone) for badge in nodes["shipping"]] == [("not ready", "alarm")]
 
 
+def test_the_conductor_says_how_many_orders_are_at_each_step_and_not_how_many_were() -> None:
+    facts = StageFacts(steps={"reservation": 1_200, "payment": 1})
+
+    badges = status_of(STAGE, facts, 0, 60).nodes["orchestrator"]
+
+    assert [(badge.text, badge.tone, badge.url) for badge in badges] == [
+        ("1 order at payment", "calm", "/orders?where=step%3Dpayment"),
+        ("1,200 orders at reservation", "calm", "/orders?where=step%3Dreservation"),
+    ]
+    assert status_of(STAGE, facts, 0, 60).nodes["payment"] == ()
+    assert status_of(STAGE, facts.as_of(0), 0, 60).nodes["orchestrator"] == ()
+
+
 def test_the_past_shows_what_was_so_already_and_incidents_that_are_over() -> None:
     def incident(opened: int, closed: int | None) -> Incident:
         return Incident(incident_id="i", service="payment", handler="h", cause="c", failures=1,
