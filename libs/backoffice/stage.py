@@ -18,7 +18,7 @@ Point = tuple[float, float]
 
 COLUMN: Final = 236.0
 PLAYER_WIDTH: Final = 184.0
-CONDUCTOR_HEIGHT: Final = 106.0
+CONDUCTOR_HEIGHT: Final = 122.0
 PLAYER_HEIGHT: Final = 124.0
 MARGIN: Final = 16.0
 BETWEEN: Final = 226.0

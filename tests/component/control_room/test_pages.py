@@ -422,7 +422,7 @@ def test_dead_letters_are_shown_fifty_at_a_time(room: RoomInMemory, letters: int
 
 
 def test_a_message_that_is_not_there_is_said_to_be_missing(room: RoomInMemory) -> None:
-    publish(room.flow, place_order(order_id="o-1"))
+    room.flow.flow.publish(place_order(order_id="o-1"))
     room.update()
 
     page = room.browser.get("/orders/o-1?message=payments.events/0/99").text
@@ -434,8 +434,8 @@ def test_a_message_that_is_not_there_is_said_to_be_missing(room: RoomInMemory) -
 def test_what_is_held_is_counted_beside_its_filter(room: RoomInMemory) -> None:
     room.flow.stopped = {"inventory"}
     for number in range(3):
-        publish(room.flow, place_order(order_id=f"o-{number}"))
-    publish(room.flow, PauseOrder(order_id="o-1", requested_by="ann", reason="why"))
+        room.flow.flow.publish(place_order(order_id=f"o-{number}"))
+    room.flow.flow.publish(PauseOrder(order_id="o-1", requested_by="ann", reason="why"))
     room.update()
 
     page = room.browser.get("/orders").text
