@@ -202,6 +202,11 @@ def did_you_mean(name: str, names: Collection[str]) -> str:
     return f"did you mean {similar[0]}?" if similar else ""
 
 
+def reason_in(message: str) -> str:
+    """Return what a validator says of a value, without the name of Python's error that pydantic puts before it."""
+    return message.removeprefix("Value error, ")
+
+
 def describe_error(error: BaseException) -> str:
     """Return class, text and place of an error, on one line: `NameError: name 'x' is not defined (app.py, line 3)`.
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ensemble.errors import ConfigurationError
+from ensemble.errors import ConfigurationError, reason_in
 
 T = TypeVar("T", bound=BaseSettings)
 
@@ -261,7 +261,7 @@ def load(settings: type[T], **values: Any) -> T:
     except ValidationError as error:
         prefix = settings.model_config.get("env_prefix", "")
         mistakes = "; ".join(
-            f"{prefix}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_url=False)
+            f"{prefix}{'.'.join(map(str, e['loc'])).upper()}: {reason_in(e['msg'])}" for e in error.errors(include_url=False)
         )
         raise ConfigurationError(f"settings: {mistakes}") from None
 

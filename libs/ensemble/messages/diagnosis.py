@@ -8,6 +8,8 @@ from typing import Any, Final
 from fastavro import schemaless_reader, schemaless_writer
 from pydantic import ValidationError
 
+from ensemble.errors import reason_in
+
 _FIELDS_NAMED: Final = 10
 
 
@@ -23,7 +25,8 @@ def field_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], st
     """Return where and why each value is not valid; a list is not called too short beside what is wrong in it."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     inner = {fault["loc"][:end] for fault in faults for end in range(len(fault["loc"]))}
-    return [(each["loc"], each["msg"]) for each in faults if each["type"] != "too_short" or each["loc"] not in inner]
+    named_once = (each for each in faults if each["type"] != "too_short" or each["loc"] not in inner)
+    return [(each["loc"], reason_in(each["msg"])) for each in named_once]
 
 
 def _one_field(location: tuple[int | str, ...], message: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ensemble.errors import did_you_mean
+from ensemble.errors import did_you_mean, reason_in
 from ensemble.policies.sources import make_policy
 from ensemble.policies.toml_file import Fault, PolicyFile, Where
 
@@ -49,4 +49,4 @@ def check_values(kind: type[T], values: Mapping[str, Any], where: Where) -> list
 
 def _fault_at(where: Where, location: tuple[int | str, ...], message: str) -> Fault:
     keys = (part for part in location if isinstance(part, str))
-    return Fault((*where, *keys), message.removeprefix("Value error, "))
+    return Fault((*where, *keys), reason_in(message))

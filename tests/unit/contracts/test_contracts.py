@@ -70,7 +70,7 @@ BAD = [
     (PlaceOrder, TERMS, {"lines": [LINE, {**LINE, "quantity": 1_000_001}]}, "lines.1.quantity: Input should be less"),
     (PlaceOrder, TERMS, {"lines": [{**LINE, "quantity": 1.5}]}, "lines.0.quantity: Input should be a valid integer"),
     (PlaceOrder, TERMS, {"lines": [{**LINE, "unit_price": -1}]}, "lines.0.unit_price: Input should be greater"),
-    (PlaceOrder, TERMS, {"lines": [{**LINE, "unit_price": MOST_MONEY + 1}]}, "lines: Value error, the total is"),
+    (PlaceOrder, TERMS, {"lines": [{**LINE, "unit_price": MOST_MONEY + 1}]}, "lines: the total is"),
     (PlaceOrder, TERMS, {"lines": [{**LINE, "unit_price": 2**63}]}, "lines.0.unit_price: Input should be less"),
     (PlaceOrder, TERMS, {"currency": "eur"}, "currency: String should match pattern"),
     (PlaceOrder, TERMS, {"currency": "EURO"}, "currency: String should match pattern"),
