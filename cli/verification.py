@@ -38,6 +38,8 @@ def chosen_options(
 
     Raises Mistake naming the flag that makes no sense.
     """
+    if provider and not provider.startswith(("http://", "https://")):
+        raise Mistake(f"--provider: {provider!r} is no address; give http://HOST:PORT, or https://")
     return Options(
         expect_orders=expect_orders,
         provider_url=None if provider is None else provider or provider_url(),

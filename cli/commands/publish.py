@@ -38,13 +38,13 @@ def publish(
     from cli.fields import fill, from_flags
     from cli.receipts import show_receipt
     from ensemble.command_line.connection import connect
-    from ensemble.command_line.fields import flags_of, from_text_or_file, make, message_type
+    from ensemble.command_line.fields import from_text_or_file, make, message_type
     from ensemble.command_line.publishing import home_of
     from ensemble.command_line.publishing import publish as publish_message
 
     kind = message_type(type_name)
     fields = {**from_text_or_file(json_text, file), **from_flags(kind, context.args)}
-    advice = f"give it with {flags_of(kind)}, or start from --example"
+    advice = "give {flags}" if example else "give {flags}, or start from --example"
     message = make(kind, fill(kind, fields) if example else fields, advice)
     home = home_of(kind, topic, force=force)
     show_receipt(publish_message(connect(), message, home), message.model_dump(), output=output)

@@ -43,7 +43,7 @@ def show(warehouse: OneWarehouse = None, sku: OneSku = None, no_cache: NoCache =
     rows_by_sku = levels(connect(), StockFilter(warehouse, sku), use_file=not no_cache)
     columns = ("warehouse", "sku", "received", "on_hand", "reserved", "dispatched")
     rows = [tuple(row[name] for name in columns) for row in rows_by_sku]
-    nothing = f"no stock has been received; receive some: {command('stock receive grinder 20')}"
+    nothing = f"no stock {_of(warehouse, sku)}has been received; receive some: {command('stock receive grinder 20')}"
     show_sheet(Sheet(columns, rows, nothing=nothing), rows_by_sku, output=output)
 
 
@@ -60,6 +60,15 @@ def audit(warehouse: OneWarehouse = None, sku: OneSku = None, output: Output = T
     columns = (*moved, "on_hand", "reserved", "dispatched", "wrong")
     rows = [tuple(row[name] for name in columns) for row in facts]
     spare = ("warehouse", "dispatched", "reserved", "sequence", "time")
-    show(Sheet(columns, rows, spare=spare, nothing="the ledger is empty"), facts, output=output)
+    show(
+        Sheet(columns, rows, spare=spare, nothing=f"the ledger has no fact {_of(warehouse, sku)}".rstrip()),
+        facts,
+        output=output,
+    )
     if any(row["wrong"] for row in facts):
         raise typer.Exit(1)
+
+
+def _of(warehouse: str | None, sku: str | None) -> str:
+    """Return what was asked for, as a part of a sentence; empty if it was everything."""
+    return (f"of {sku} " if sku else "") + (f"in warehouse {warehouse} " if warehouse else "")

@@ -261,7 +261,8 @@ def load(settings: type[T], **values: Any) -> T:
     except ValidationError as error:
         prefix = settings.model_config.get("env_prefix", "")
         mistakes = "; ".join(
-            f"{prefix}{'.'.join(map(str, e['loc'])).upper()}: {reason_in(e['msg'])}" for e in error.errors(include_url=False)
+            f"{prefix}{'.'.join(map(str, e['loc'])).upper()}: {reason_in(e['msg'])}"
+            for e in error.errors(include_url=False)
         )
         raise ConfigurationError(f"settings: {mistakes}") from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,14 +91,19 @@ def from_flags(kind: type[Message], arguments: Sequence[str], hints: Mapping[str
     return fields
 
 
-def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "") -> Message:
-    """Return the validated message. Raises Mistake naming each missing or invalid field, with advice."""
+def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "give {flags}") -> Message:
+    """Return the validated message. Raises Mistake naming each missing or invalid field, with advice.
+
+    `{flags}` in the advice stands for the flags of these fields; of all fields if what is wrong is none of them.
+    """
     try:
         return kind.model_validate(dict(fields))
     except ValidationError as error:
-        faults = "; ".join(f"{_where(location)}: {message}" for location, message in field_faults(error))
-        advice = advice or f"give it with {flags_of(kind)}"
-        raise Mistake(f"{kind.__name__} is not valid: {faults}; {advice}") from None
+        faults = field_faults(error)
+        reasons = "; ".join(f"{_where(location)}: {message}" for location, message in faults)
+        names = dict.fromkeys(location[0] for location, _ in faults if location and location[0] in kind.model_fields)
+        flags = _flags(map(str, names)) or flags_of(kind)
+        raise Mistake(f"{kind.__name__} is not valid: {reasons}; {advice.format(flags=flags)}") from None
 
 
 def _typed(kind: type[Message], name: str, text: str, hint: str) -> Any:
@@ -124,4 +129,8 @@ def _where(location: tuple[int | str, ...]) -> str:
 
 def flags_of(kind: type[Message]) -> str:
     """Return the flags of all fields."""
-    return " ".join("--" + name.replace("_", "-") for name in kind.model_fields)
+    return _flags(kind.model_fields)
+
+
+def _flags(names: Iterable[str]) -> str:
+    return " ".join("--" + name.replace("_", "-") for name in names)

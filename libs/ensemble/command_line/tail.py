@@ -59,14 +59,18 @@ class Selection:
         )
 
     def places(self, access: ClusterClient) -> list[TopicPlace]:
-        """Return the partitions to read. Raises UnknownName for a topic that is nowhere."""
+        """Return the partitions to read. Raises UnknownName for a topic or a partition that is nowhere."""
         catalogue = {topic.name for topic in application().catalogue.topics}
         names = catalogue if catalogue.issuperset(self.topics) else catalogue | access.topics().keys()
         if missing := [name for name in self.topics if name not in names]:
             advice = did_you_mean(missing[0], names) or f"see `{command('topics list')}`"
             raise UnknownName(f"TOPIC: no topic {missing[0]!r}; {advice}")
         places = access.places(self.names())
-        return [place for place in places if self.partition in {None, place[1]}]
+        chosen = [place for place in places if self.partition in {None, place[1]}]
+        if places and not chosen:
+            last = max(partition for _, partition in places)
+            raise UnknownName(f"--partition {self.partition}: the topics have partitions 0 to {last}")
+        return chosen
 
     def names(self) -> list[str]:
         """Return the names of the topics: by default of all that carry commands and events."""

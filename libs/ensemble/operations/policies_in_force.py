@@ -49,11 +49,12 @@ def stray_policy_files(application: Application) -> list[str]:
 
 def check_policy_file(application: Application, path: Path, service: str | None) -> InForce:
     """Return the policies with this file. Raises ConfigurationError naming all that is wrong with it."""
-    name = service or path.stem
+    file, name = read_policy_file(path), service or path.stem
     if name not in application.services:
         names = ", ".join(application.services)
-        raise NotFound(f"{path.name}: no service is called {name!r}", hint=f"services are {names}", field="service")
-    return _in_force(application, name, read_policy_file(path))
+        what = f"no service is called {name!r}" if service else f"no service is called {name!r}, as {path.name} is"
+        raise NotFound(what, hint=f"services are {names}", field="service")
+    return _in_force(application, name, file)
 
 
 def _in_force(application: Application, name: str, file: PolicyFile | None) -> InForce:

@@ -156,6 +156,12 @@ def test_receives_stock_and_publishes_any_message(ensemble: CommandLine, shop: A
     assert row["received"] == 25
 
 
+@pytest.mark.parametrize(("verb", "words"), [("show", "no stock of nut in warehouse w-9"), ("audit", "no fact of nut")])
+def test_says_what_stock_there_is_none_of(ensemble: CommandLine, verb: str, words: str) -> None:
+    result = ensemble("stock", verb, "--sku", "nut", "--warehouse", "w-9")
+    assert (result.code, words in result.err) == (0, True), result.err
+
+
 def test_pauses_retries_and_resumes_an_order(ensemble: CommandLine, shop: Any) -> None:
     assert ensemble("orders", "pause", "o-2", *WHY, "--timeout", "1").code == 0
     assert ensemble("orders", "list", "--paused", "--json").document[0]["paused_by"] == "operator ann"

@@ -30,6 +30,7 @@ PUBLISH = {
     "JSON that is no object": (["CompleteOrder", "--json", "[1]"], ["--json", "object", "list"]),
     "JSON and file": (["CompleteOrder", "--json", "{}", "--file", "x"], ["--data and --file"]),
     "no such file": (["CompleteOrder", "--file", "/no/such/file"], ["--file", "/no/such/file"]),
+    "one field of two": (["CancelOrder", "--reason", "x"], ["order_id", "give --order-id, or start from"]),
     "unknown field": (["CompleteOrder", "--json", '{"order_id": "o-1", "colour": "red"}'], ["colour"]),
     "bad id": (["CompleteOrder", "--order-id", "no spaces"], ["order_id", "pattern"]),
     "negative quantity": (["ReceiveStock", "--example", "--quantity", "-5"], ["quantity", "greater"]),
@@ -128,7 +129,8 @@ OTHERS = {
     "config flag": (["config", "show", "--secrets"], ["--secrets"]),
     "up flag": (["up", "--port", "1"], ["--port"]),
     "no policy file": (["policies", "check"], ["FILE"]),
-    "policy file that is not there": (["policies", "check", "/no/such/payment.toml"], ["/no/such/payment.toml"]),
+    "policy file that is not there": (["policies", "check", "/no/such/x.toml"], ["/no/such/x.toml", "cannot be read"]),
+    "provider that is no address": (["verify", "--provider", "here"], ["--provider", "'here'", "http://"]),
 }
 
 
@@ -152,8 +154,11 @@ UNKNOWN = {
     ),
     "no service to show": (["policies", "show", "kitchen"], ["SERVICE", "kitchen", "orchestrator"]),
     "the provider has none": (["policies", "show", "payment-sandbox"], ["SERVICE", "payment-sandbox"]),
-    "nobody's policy file": (["policies", "check", "kitchen.toml"], ["kitchen.toml", "--service", "orchestrator"]),
-    "policies for nobody": (["policies", "check", "x.toml", "--service", "kitchen"], ["--service", "orchestrator"]),
+    "nobody's policy file": (["policies", "check", "pyproject.toml"], ["pyproject.toml", "--service", "orchestrator"]),
+    "policies for nobody": (
+        ["policies", "check", "pyproject.toml", "--service", "kitchen"],
+        ["--service", "orchestrator"],
+    ),
 }
 
 
