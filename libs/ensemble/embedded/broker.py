@@ -169,7 +169,8 @@ class EmbeddedKafka:
     def _await_ready(self, started: _Started, cluster_id: str, reminder: Reminder) -> None:
         probe = self._security.cluster_at if self._security else cluster_at
         for left_s in until(START_LIMIT_S, STEP_S):
-            reminder.remind(f"Kafka is still starting; it may take {left_s:.0f} s more")
+            waited_s = START_LIMIT_S - left_s
+            reminder.remind(f"Kafka is still starting, for {waited_s:.0f} s now; it has {START_LIMIT_S:.0f} s")
             if probe(HOST, started.ports.clients) == cluster_id:
                 return
             if started.process.is_over:
