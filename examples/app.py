@@ -1,16 +1,11 @@
-"""Example 02 as an application, for the command line: `ensemble --app examples.app:APP topology show`."""
-
-from importlib import import_module
-from typing import Any
+"""The example with state as an application, for the command line: `ensemble --app examples.app:APP topology show`."""
 
 from ensemble import Application, Service
-
-_EXAMPLE: Any = import_module("examples.02_command_with_state")
+from examples import command_with_state as example
 
 
 def _loyalty() -> Service:
-    service: Service = _EXAMPLE.SERVICE
-    return service
+    return example.SERVICE
 
 
-APP = Application("cafe", _EXAMPLE.CATALOGUE, {"loyalty": _loyalty}, schemas=[_EXAMPLE.SCHEMAS])
+APP = Application("cafe", example.CATALOGUE, {"loyalty": _loyalty}, schemas=[example.SCHEMAS])

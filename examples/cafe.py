@@ -1,4 +1,4 @@
-"""The messages and states of examples 03 and 04, as a project's contracts hold them."""
+"""The messages and states of the examples `event_sourced` and `saga`, as a project's contracts hold them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class State(ensemble.State, schemas=SCHEMAS):
     """A state of the café."""
 
 
-# -- 03: a hopper of beans ----------------------------------------------------------------------------------------
+# -- a hopper of beans --------------------------------------------------------------------------------------------
 
 
 class AddBeans(Command):
@@ -56,7 +56,7 @@ class HopperTooLow(Event):
     missing: Grams
 
 
-# -- 04: coffee for a party ---------------------------------------------------------------------------------------
+# -- coffee for a party -------------------------------------------------------------------------------------------
 
 
 class CateringOrdered(Event):

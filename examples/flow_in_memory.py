@@ -4,25 +4,23 @@
 """
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 from ensemble import Catalogue, CommandBus, Service, reacts_to
 from ensemble.testing import FlowTestDriver
-
-bar: Any = import_module("examples.01_event")
-loyalty: Any = import_module("examples.02_command_with_state")
-CoffeeServed, StampCard = bar.CoffeeServed, loyalty.StampCard
+from examples import command_with_state as loyalty
+from examples import event as bar
+from examples.command_with_state import Card, FreeCoffeeEarned, StampCard
+from examples.event import CoffeeOrdered, CoffeeServed
 
 
 @dataclass(frozen=True)
 class Stamper:
-    """Reacts to a served coffee with a command: one card for each cup."""
+    """Reacts to a served coffee with a command: a cup is a guest's own, and the guest's card has its name."""
 
-    commands: CommandBus[StampCard]  # type: ignore[valid-type]  # a class of a module whose name begins with a digit
+    commands: CommandBus[StampCard]
 
     @reacts_to(CoffeeServed)
-    def on_coffee_served(self, event: Any) -> None:
+    def on_coffee_served(self, event: CoffeeServed) -> None:
         self.commands.send(StampCard(card=event.cup))
 
 
@@ -32,6 +30,8 @@ SERVICES = (bar.SERVICE, loyalty.SERVICE, Service("stamper", CATALOGUE, roles=[S
 if __name__ == "__main__":
     flow = FlowTestDriver(SERVICES)
     flow.crash("loyalty", at="after-flush")
-    flow.publish(*(bar.CoffeeOrdered(cup="ada", drink="espresso") for _ in range(12)))
+    flow.publish(*(CoffeeOrdered(cup="ada", drink="espresso") for _ in range(12)))
     flow.run()
-    print(*flow.deaths, *flow.messages(loyalty.FreeCoffeeEarned), flow.state(loyalty.Card, "ada"), sep="\n")
+    for service, point in flow.deaths:
+        print(f"{service} died {point} and went on")
+    print(*map(repr, flow.messages(FreeCoffeeEarned)), repr(flow.state(Card, "ada")), sep="\n")

@@ -1,4 +1,4 @@
-"""Runs an example on a real Kafka: `python examples/on_kafka.py 01_event`.
+"""Runs an example on a real Kafka: `python examples/on_kafka.py event`.
 
 Its inputs are published, its service runs, and what comes out is printed. Without KAFKA_BOOTSTRAP_SERVERS a Kafka of
 its own is started for the moment.
@@ -28,12 +28,12 @@ from ensemble.observability import configure_logging
 from ensemble.settings import KafkaSettings, RuntimeSettings, Settings, load
 from ensemble.testing import ServiceTestDriver
 
-EXAMPLES: Final = ("01_event", "02_command_with_state", "03_event_sourced", "04_saga")
+EXAMPLES: Final = ("event", "command_with_state", "event_sourced", "saga")
 LIMIT_S: Final = 30.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 when everything came out, 1 when something is missing, 2 for a name that is no example's."""
+    """Return 0 when everything came out, 1 when something is missing, 2 for a name that is no example's."""
     if len(arguments) != 1 or arguments[0] not in EXAMPLES:
         sys.stderr.write(f"usage: python examples/on_kafka.py {{{'|'.join(EXAMPLES)}}}\n")
         return 2
@@ -79,14 +79,14 @@ def _run(example: Any, kafka: KafkaSettings) -> int:
 
 
 def _expected(example: Any) -> int:
-    """As many as come out in memory."""
+    """Return how many messages the example puts out in memory."""
     driver = ServiceTestDriver(example.SERVICE)
     driver.receive(*example.INPUTS)
     return len(driver.outputs)
 
 
 def _print_outputs(shared: dict[str, Any], service: Service, expected: int) -> int:
-    """Print what comes out; returns how many are missing at the time limit."""
+    """Print what comes out, and return how many messages are missing at the time limit."""
     readers = {p: read for kind in service.catalogue.message_types() for p, read in decoders_for(kind).items()}
     consumer = Consumer(assigned_reader(shared, f"{service.name}-example"))
     consumer.subscribe([topic.name for topic in service.catalogue.topics if topic not in service.inputs])

@@ -59,8 +59,8 @@ def project(tmp_path: Path, unique: Callable[[str], str]) -> Path:
     """Return a directory with a copy of the examples, whose service and topics no other test uses."""
     name, examples = unique("bar"), tmp_path / "examples"
     shutil.copytree(CHECKOUT / "examples", examples)
-    text = (examples / "01_event.py").read_text()
-    (examples / "01_event.py").write_text(
+    text = (examples / "event.py").read_text()
+    (examples / "event.py").write_text(
         text.replace("cafe-", f"{name}-").replace(f"{name}-bar", name).replace('"barista"', f'"{name}"')
     )
     return tmp_path
@@ -79,7 +79,7 @@ def _environment() -> dict[str, str]:
 
 
 def example(project: Path) -> Any:
-    spec = spec_from_file_location("installed_example", project / "examples" / "01_event.py")
+    spec = spec_from_file_location("installed_example", project / "examples" / "event.py")
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = module_from_spec(spec)
@@ -126,13 +126,13 @@ def test_importing_it_loads_neither_the_client_nor_a_web_framework(python: Path)
 
 
 def test_the_first_example_runs_in_memory(python: Path, project: Path) -> None:
-    result = run(python, "examples/01_event.py", cwd=project)
+    result = run(python, "examples/event.py", cwd=project)
     assert result.stdout.count("CoffeeServed(") == 2, result.stderr
 
 
 def test_the_first_example_runs_on_kafka(python: Path, project: Path, kafka: Cluster) -> None:
     result = run(
-        python, "examples/on_kafka.py", "01_event", cwd=project,
+        python, "examples/on_kafka.py", "event", cwd=project,
         KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, PYTHONPATH=str(project),
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -142,7 +142,7 @@ def test_the_first_example_runs_on_kafka(python: Path, project: Path, kafka: Clu
 def test_a_service_runs_as_a_process_of_its_own(python: Path, project: Path, kafka: Cluster) -> None:
     # given a service that runs from the wheel alone
     served, [port] = example(project), free_ports(1)
-    code = "import importlib, sys, ensemble.kafka as k; sys.exit(k.run(importlib.import_module('01_event').SERVICE))"
+    code = "import importlib, sys, ensemble.kafka as k; sys.exit(k.run(importlib.import_module('event').SERVICE))"
     command, at = [str(python), "-E", "-c", code], project / "examples"
     with (
         Outsider(kafka.bootstrap_servers, served.SERVICE) as outsider,

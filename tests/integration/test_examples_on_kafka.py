@@ -9,10 +9,10 @@ from ensemble.testing.clusters import Cluster
 
 CHECKOUT = Path(__file__).parents[2]
 OUTPUTS = {
-    "01_event": ["CoffeeServed(cup='cup-1', drink='espresso')", "CoffeeServed(cup='cup-2', drink='flat white')"],
-    "02_command_with_state": ["FreeCoffeeEarned(card='ada', cards_filled=1)"],
-    "03_event_sourced": ["BeansGround(hopper='dark', grams=18)", "HopperTooLow(hopper='dark', missing=14)"],
-    "04_saga": ["ReleaseBeans(party='p-1')"],
+    "event": ["CoffeeServed(cup='cup-1', drink='espresso')", "CoffeeServed(cup='cup-2', drink='flat white')"],
+    "command_with_state": ["FreeCoffeeEarned(card='ada', cards_filled=1)"],
+    "event_sourced": ["BeansGround(hopper='dark', grams=18)", "HopperTooLow(hopper='dark', missing=14)"],
+    "saga": ["ReleaseBeans(party='p-1')"],
 }
 
 

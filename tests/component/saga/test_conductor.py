@@ -1,4 +1,3 @@
-import importlib
 from dataclasses import replace
 
 import pytest
@@ -9,8 +8,7 @@ from ensemble.policies.saga import SagaPolicies
 from ensemble.saga import conductor
 from ensemble.testing.driver import ServiceTestDriver
 from examples import cafe
-
-catering = importlib.import_module("examples.04_saga")
+from examples import saga as catering
 
 
 @pytest.fixture

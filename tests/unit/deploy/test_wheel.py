@@ -83,7 +83,7 @@ def test_the_wheel_is_enough_to_test_a_service_in_memory(wheel: Path, tmp_path: 
     own = [str(CHECKOUT), str(RUNTIME.parent)]
     code = (
         f"import runpy, sys; sys.path[:] = [{str(site)!r}, *(path for path in sys.path if path not in {own})]; "
-        f"runpy.run_path({str(examples / '01_event.py')!r}, run_name='__main__'); "
+        f"runpy.run_path({str(examples / 'event.py')!r}, run_name='__main__'); "
         "import ensemble; print(ensemble.__file__)"
     )
     command = [sys.executable, "-P", "-c", code]

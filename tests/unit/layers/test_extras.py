@@ -89,7 +89,7 @@ def test_a_command_that_lacks_its_extra_ends_with_a_sentence(command: str) -> No
 def test_a_service_without_the_registry_extra_ends_with_a_sentence_and_exit_code_2() -> None:
     code = (
         "from importlib import import_module; import ensemble.kafka; "
-        "sys.exit(ensemble.kafka.run(import_module('examples.01_event').SERVICE))"
+        "sys.exit(ensemble.kafka.run(import_module('examples.event').SERVICE))"
     )
     result = run_without_extras(code, SCHEMA_REGISTRY_URL="http://127.0.0.1:1", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert result.returncode == 2

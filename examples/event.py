@@ -1,6 +1,6 @@
 """An event and a reaction: somebody orders a coffee, and whoever cares makes it. Nobody was told to.
 
-`python examples/01_event.py` runs it in memory; `python examples/on_kafka.py 01_event` on a real Kafka.
+`python examples/event.py` runs it in memory; `python examples/on_kafka.py event` on a real Kafka.
 """
 
 from dataclasses import dataclass
