@@ -116,7 +116,7 @@ def _members(*, on_free_ports: bool) -> list[Member]:
 def check_ports(members: Iterable[Member]) -> None:
     """Raise Mistake naming a port that another program has."""
     for member in members:
-        if member.port_is_taken:
+        if member.is_port_taken:
             raise Mistake(f"port {member.port}, for {member.name}, is in use; stop its program, or use --free-ports")
 
 

@@ -40,7 +40,7 @@ class UnexpectedExit:
 
 def _check_port(member: Member) -> None:
     """Require a free port: another program on it would be taken for the member."""
-    if member.port_is_taken:
+    if member.is_port_taken:
         raise FleetError(f"port {member.port}, for {member.name}, is in use; stop its program, or choose another")
 
 
@@ -99,7 +99,7 @@ class Fleet:
 
     @property
     def members(self) -> Mapping[str, Member]:
-        """Return all members by name."""
+        """All members by name."""
         return self._members
 
     def give(self, name: str, variables: Mapping[str, str]) -> None:
@@ -246,13 +246,13 @@ class Fleet:
 
     @property
     def control_room_url(self) -> str:
-        """Return the address of the control room, or an empty text without one."""
+        """The address of the control room, or an empty text without one."""
         member = self.members.get(CONTROL_ROOM)
         return member.url if member else ""
 
     @property
     def provider_url(self) -> str:
-        """Return the URL of the payment provider."""
+        """The URL of the payment provider."""
         return self._environment.get("PAYMENT_PROVIDER_URL", "")
 
     def _spawn(self, member: Member) -> ServiceProcess:

@@ -34,7 +34,7 @@ class Member:
 
     @property
     def name(self) -> str:
-        """Return `payment`, or `payment-1` for a second instance."""
+        """`payment`, or `payment-1` for a second instance."""
         return f"{self.service}-{self.instance}" if self.instance else self.service
 
     @property
@@ -43,7 +43,7 @@ class Member:
 
     @property
     def module(self) -> str:
-        """Return the module that runs it."""
+        """The module that runs it."""
         return f"services.{self.service.replace('-', '_')}"
 
     def settings(self) -> dict[str, str]:
@@ -59,8 +59,8 @@ class Member:
         }
 
     @property
-    def port_is_taken(self) -> bool:
-        """Return whether another program listens on its port."""
+    def is_port_taken(self) -> bool:
+        """Whether another program listens on its port."""
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -116,12 +116,12 @@ class ServiceProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """Return the exit code, None while it runs."""
+        """The exit code, None while it runs."""
         return self.process.poll()
 
     @property
     def is_paused(self) -> bool:
-        """Return whether a signal has suspended it."""
+        """Whether a signal has suspended it."""
         options = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
         return self.exit_code is None and os.waitid(os.P_PID, self.process.pid, options) is not None
 

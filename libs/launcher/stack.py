@@ -39,7 +39,7 @@ class Times:
 
     @property
     def so_far(self) -> float:
-        """Return the time since this process was started."""
+        """The time since this process was started."""
         return time.time() - self.began
 
 

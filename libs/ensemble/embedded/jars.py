@@ -96,7 +96,7 @@ class JarCache:
 
     @property
     def classpath(self) -> str:
-        """Return the class path, in the order of the pins. Raises EmbeddedKafkaError if Java would split it wrongly."""
+        """The class path, in the order of the pins. Raises EmbeddedKafkaError if Java would split it wrongly."""
         if os.pathsep in str(self.directory):
             raise EmbeddedKafkaError(
                 f"The cache {self.directory} has a {os.pathsep!r} in its path, where Java divides. "

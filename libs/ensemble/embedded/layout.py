@@ -90,12 +90,12 @@ class Layout:
 
     @property
     def was_killed(self) -> bool:
-        """Return whether the broker has run here and did not stop cleanly."""
+        """Whether the broker has run here and did not stop cleanly."""
         return self.metadata_size > 0 and not (self.data / ".kafka_cleanshutdown").exists()
 
     @property
     def metadata_size(self) -> int:
-        """Return how many bytes the controller has written."""
+        """How many bytes the controller has written."""
         return sum(segment.stat().st_size for segment in self.data.glob("__cluster_metadata-0/*.log"))
 
     def keep_last_log(self) -> None:

@@ -79,12 +79,12 @@ class Envelope:
 
     @property
     def size(self) -> int:
-        """Return how many bytes the further headers take at most."""
+        """How many bytes the further headers take at most."""
         return sum(header_size(name, value) for name, value in self.headers.items())
 
     @property
     def trace_id(self) -> str:
-        """Return the trace that the message belongs to, 32 hexadecimal digits."""
+        """The trace that the message belongs to, 32 hexadecimal digits."""
         return self.traceparent[3:35]
 
     def headers_at(self, now: int) -> Headers:

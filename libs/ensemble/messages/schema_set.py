@@ -120,7 +120,7 @@ class SchemaSet:
 
     @property
     def declared(self) -> list[str]:
-        """Return the full names of all message classes."""
+        """The full names of all message classes."""
         return sorted(self._declarations)
 
     def declared_schema(self, name: str, docs: Docs | None = None) -> Schema:

@@ -40,12 +40,12 @@ class PolicyFile:
 
     @property
     def fingerprint(self) -> str:
-        """Return the first eight digits of the content's SHA-256."""
+        """The first eight digits of the content's SHA-256."""
         return sha256(self.text.encode()).hexdigest()[:8]
 
     @property
     def origin(self) -> str:
-        """Return the file's name with the fingerprint of its content: `payment.toml#1a2b3c4d`."""
+        """The file's name with the fingerprint of its content: `payment.toml#1a2b3c4d`."""
         return f"{self.path.name}#{self.fingerprint}"
 
     def table(self, *where: str) -> Mapping[str, Any]:
@@ -81,7 +81,7 @@ class PolicyFile:
 
     @cached_property
     def _lines(self) -> Mapping[Where, int]:
-        """Return for each table and key the first line that names it."""
+        """The first line that names each table and key."""
         lines: dict[Where, int] = {}
         table: Where = ()
         for number, line in enumerate(self.text.splitlines(), 1):

@@ -103,7 +103,7 @@ class Step(Generic[S, C]):
 
     @property
     def again(self) -> Callable[[S], C] | None:
-        """Return the builder of what is sent when the answer does not come."""
+        """The builder of what is sent when the answer does not come."""
         return self.nudge or self.send
 
 

@@ -48,7 +48,7 @@ class Cluster:
 
     @property
     def broker(self) -> Broker:
-        """Return the broker to kill and restart; the test is skipped where it is not ours."""
+        """The broker to kill and restart; the test is skipped where it is not ours."""
         if self.own is None:
             pytest.skip("needs a Kafka of its own: this one is not ours to kill")
         return self.own

@@ -32,7 +32,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        """Return `order.OrderDesk`, or the service's name alone."""
+        """`order.OrderDesk`, or the service's name alone."""
         return f"{self.service}.{self.role}" if self.role else self.service
 
 
@@ -51,7 +51,7 @@ class Edge:
 
     @property
     def kind(self) -> Kind:
-        """Return what the message means: a command or an event."""
+        """What the message means: a command or an event."""
         return "command" if issubclass(self.message, Command) else "event"
 
 

@@ -20,7 +20,7 @@ class Combination:
 
     @property
     def is_dashed(self) -> bool:
-        """Return whether its edges are dashed, as those of events are."""
+        """Whether its edges are dashed, as those of events are."""
         return self.kind == "event"
 
     def edges(self, graph: Graph) -> tuple[Edge, ...]:

@@ -137,33 +137,33 @@ class _Placed:
 
     @property
     def role_width(self) -> float:
-        """Return the width of the widest role."""
+        """The width of the widest role."""
         names = [node.role for node in self.stack.roles] + [edge.message.__name__ for edge in self.column.loops]
         return max((len(name) * GLYPH for name in names), default=0.0) + 2 * PAD
 
     @property
     def gutters(self) -> float:
-        """Return the width of the gutters for the loops."""
+        """The width of the gutters for the loops."""
         return len(self.column.loops) * GUTTER
 
     @property
     def width(self) -> float:
-        """Return the width of the whole column, 0 if it is empty."""
+        """The width of the whole column, 0 if it is empty."""
         return self.role_width + self.gutters + 2 * PAD if self.stack.roles else 0.0
 
     @property
     def roles_x(self) -> float:
-        """Return the left edge of the roles."""
+        """The left edge of the roles."""
         return self.x + PAD + (self.gutters if self.side == "left" else 0.0)
 
     @property
     def inner(self) -> float:
-        """Return the x at which lanes arrive."""
+        """The x at which lanes arrive."""
         return self.roles_x + (self.role_width if self.side == "left" else 0.0)
 
     @property
     def outer(self) -> float:
-        """Return the x at which loops leave."""
+        """The x at which loops leave."""
         return self.roles_x + (0.0 if self.side == "left" else self.role_width)
 
 
