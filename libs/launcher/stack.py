@@ -62,7 +62,7 @@ class StackPlan:
 
 
 class Stack:
-    """As a context: up when the block begins, gone when it ends.
+    """A run of everything, as a context: up when the block begins, gone when it ends.
 
     Entering it raises FleetError if a process does not get ready, NotPossible if topics that there are differ from
     the catalogue, and what `EmbeddedKafka.start` and `open_client` raise.

@@ -58,13 +58,13 @@ def fingerprint(event: OrderPlaced) -> str:
     return blake2b(event.model_dump_json(exclude={"placed_at"}).encode(), digest_size=16).hexdigest()
 
 
-def to_keep(state: OrderState, seen: tuple[SeenEvent, ...], now: int) -> OrderState:
+def trim_to_store(state: OrderState, seen: tuple[SeenEvent, ...], now: int) -> OrderState:
     """Return the order as it is stored, with what it has seen: a stub, without the terms, once it has ended."""
     order = None if state.status in ENDED else state.order
     return state.model_copy(update={"order": order, "seen": seen, "updated_at": now})
 
 
-def to_remember(state: OrderState) -> OrderState:
+def trim_to_outcome(state: OrderState) -> OrderState:
     """Return what stays of an ended order for ever: how it ended, by which steps, and the fingerprint of its terms."""
     details = ("order", "seen", "charge", "shipment_id", "placed_message_id", "reason")
     return state.model_copy(update={name: OrderState.model_fields[name].get_default() for name in details})

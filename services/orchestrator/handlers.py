@@ -33,7 +33,7 @@ from contracts import (
 from ensemble import CommandBus, CurrentRecord, EventBus, RejectedInput, StateStore, conducts, handles, reacts_to
 from ensemble.messages import Message
 from ensemble.saga import Deadline, Decision, SagaConductor
-from services.orchestrator import domain, memory
+from services.orchestrator import domain, history
 from services.orchestrator.fulfilment import ORDER_FULFILMENT, FulfilmentCommand
 
 log = structlog.get_logger()
@@ -127,7 +127,7 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
         """
         if isinstance(trigger, OrderPlaced) and domain.contradicts(state, trigger):
             raise RejectedInput(f"order {state.order_id} was placed before, on other terms; give a new order a new id")
-        if isinstance(trigger, Message) and memory.has_seen(state, trigger, self.record):
+        if isinstance(trigger, Message) and history.has_seen(state, trigger, self.record):
             return None
         return domain.note(state, trigger, self.record.message_id) if isinstance(trigger, Event) else state
 
@@ -136,16 +136,16 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
     ) -> OrderState:
         """Return the order with an entry of what was decided on the trigger; a stub once it has ended."""
         now = self.clock.now()
-        entry = memory.entry_of(trigger, self.record, now, before=before, decision=decision, policies=self.policies)
-        return domain.to_keep(decision.state, memory.add_entry(before.seen, entry), now)
+        entry = history.entry_of(trigger, self.record, now, before=before, decision=decision, policies=self.policies)
+        return domain.trim_to_store(decision.state, history.add_entry(before.seen, entry), now)
 
     def reduce(self, state: OrderState) -> OrderState:
         """Return what tells a late OrderPlaced that its id is taken: payment and the others never forget it either."""
-        return domain.to_remember(state)
+        return domain.trim_to_outcome(state)
 
     def announce(self, before: OrderState, after: OrderState) -> None:
         """Emit each pause, each resume and a compensation that failed; log each change."""
-        for event in memory.announcements(before, after):
+        for event in history.announcements(before, after):
             self.events.emit(event)
         _log_change(before, after)
 

@@ -110,7 +110,7 @@ def answer(payment: Payment) -> PaymentConfirmed | PaymentDeclined:
             return PaymentDeclined(order_id=payment.order_id, reason=payment.reason or payment.status)
 
 
-def attempt(command: ProcessPayment) -> AttemptCharge:
+def charge_command(command: ProcessPayment) -> AttemptCharge:
     """Return the charge command that the payment needs."""
     return AttemptCharge(
         order_id=command.order_id,

@@ -36,7 +36,7 @@ class HttpPaymentGateway:
         self._session: ClientSession | None = None
 
     async def charge(self, request: ChargeRequest) -> Captured | Declined:
-        """As the port promises."""
+        """Post the charge, and return and raise what `PaymentGateway.charge` promises."""
         document = {
             "order_id": request.order_id,
             "amount": request.amount,
@@ -54,7 +54,7 @@ class HttpPaymentGateway:
                 raise _unknown(request.key, f"an answer that is no charge: {answer}")
 
     async def refund(self, request: RefundRequest) -> Refunded:
-        """As the port promises."""
+        """Post the refund, and return and raise what `PaymentGateway.refund` promises."""
         document = {"order_id": request.order_id, "charge_key": request.charge_key, "reason": request.reason}
         match await self._post("/v1/refunds", request.key, document):
             case {"status": "refunded", "amount": int(amount)} as answer if _is_money(answer):

@@ -37,7 +37,7 @@ class PaymentOrchestrator:
             case payment:
                 self.payments.set(command.order_id, payment)
         if self.needs_charge(command.order_id):
-            self.commands.send(domain.attempt(command))
+            self.commands.send(domain.charge_command(command))
         else:
             self.events.emit(domain.answer(payment))
 

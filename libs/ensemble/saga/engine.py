@@ -93,13 +93,13 @@ class _Transition(NamedTuple, Generic[S, C]):
     pauses: Pauses | None
 
     def apply(self, state: S) -> Decision[S, C]:
-        decision = self.decide(self._operate(self._start(self.trigger.observe(state))))
+        decision = self._decide(self._operate(self._start(self.trigger.observe(state))))
         if state.paused_by is None or state.paused_by != decision.state.paused_by:
             return decision
         since = {"paused_since": state.paused_since}  # a resume that met the same pause has ended nothing
         return Decision(decision.state.model_copy(update=since), decision.commands)
 
-    def decide(self, state: S) -> Decision[S, C]:
+    def _decide(self, state: S) -> Decision[S, C]:
         if state.status == PLACEHOLDER:
             return Decision(self._wait_for_start(state))
         if state.is_paused:
@@ -137,7 +137,7 @@ class _Transition(NamedTuple, Generic[S, C]):
             return self._turn_back(state)
         for step in self.saga.steps:
             if step.name not in state.done:
-                return self.continue_step(state, self._task_of(step))
+                return self._continue_step(state, self._task_of(step))
         ended = self._end(state, COMPLETED, reason=None)
         return self._send(state, ended, COMPLETED, _build(self.saga.completes_with, state))
 
@@ -163,7 +163,7 @@ class _Transition(NamedTuple, Generic[S, C]):
         undos = [self._task_of_undo(step, step.undo) for step in steps if isinstance(step.undo, Undo)]
         if not undos:
             return self._end_compensation(state)
-        return self.continue_step(state, next((undo for undo in undos if undo.step == state.step), undos[0]))
+        return self._continue_step(state, next((undo for undo in undos if undo.step == state.step), undos[0]))
 
     def _task_of_undo(self, step: Step[S, C], undo: Undo[S, C]) -> _Task[S, C]:
         policy = self.policies.policy_for(step.name, undo=True)
@@ -178,7 +178,7 @@ class _Transition(NamedTuple, Generic[S, C]):
 
     # -- the step or undo under way -------------------------------------------------------------------------------
 
-    def continue_step(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
+    def _continue_step(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
         if state.step != task.step:
             return self._attempt(state, task, 1)
         if self.trigger.is_retry_of(state):
@@ -189,9 +189,9 @@ class _Transition(NamedTuple, Generic[S, C]):
             return self._pause_by_policy(state, f"{task.step}: its participant keeps attempt {state.attempt}")
         if state.exhausted == "compensate" and task.status != COMPENSATING:
             return self._give_up(state, task, f"given up by its participant at attempt {state.attempt}")
-        return self.judge_deadline(state, task)
+        return self._judge_deadline(state, task)
 
-    def judge_deadline(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
+    def _judge_deadline(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
         """Decide what follows from silence, and from attempts that failed, by the step's policy."""
         is_overdue, has_participant_failed = self._is_overdue(state), bool(state.exhausted)
         has_attempts_left = state.attempt - state.attempts_before <= task.policy.resends
@@ -199,7 +199,7 @@ class _Transition(NamedTuple, Generic[S, C]):
         silence = f"no answer after {state.attempt} attempt{'s' if state.attempt > 1 else ''}"
         match is_overdue, has_attempts_left, has_participant_failed, task.policy.on_exhaustion:
             case True, _, _, _ if barring is not None:  # a paused participant cannot answer: its silence says nothing
-                return self.pause_by(barring, state.model_copy(update={"due_at": None}))
+                return self._pause_by(barring, state.model_copy(update={"due_at": None}))
             case True, True, _, _:  # the outcome is unknown: ask again
                 return self._attempt(state.model_copy(update={"due_at": None}), task, state.attempt + 1)
             case False, True, _, _:  # an attempt that failed is asked again at its deadline
@@ -248,20 +248,20 @@ class _Transition(NamedTuple, Generic[S, C]):
 
     def _send(self, before: S, after: S, step: str, commands: tuple[C, ...]) -> Decision[S, C]:
         """Decide to send, or to pause where sending is paused."""
-        barring = self.pause_that_bars(step, commands)
-        return Decision(after, commands) if barring is None else self.pause_by(barring, before)
+        barring = self._pause_that_bars(step, commands)
+        return Decision(after, commands) if barring is None else self._pause_by(barring, before)
 
     def _pause_that_bars_resend(self, state: S, task: _Task[S, C]) -> str | None:
-        return self.pause_that_bars(task.step, _build((task.again,) if task.again else (), state))
+        return self._pause_that_bars(task.step, _build((task.again,) if task.again else (), state))
 
-    def pause_that_bars(self, step: str, commands: tuple[C, ...]) -> str | None:
+    def _pause_that_bars(self, step: str, commands: tuple[C, ...]) -> str | None:
         """Return the wider pause that forbids these commands, as `PAUSE: REASON`, unless they are a probe."""
         is_probe = self.trigger.operation == "resume" and bool(cast("Any", self.trigger.input).past_pause)
         if self.pauses is None or self.saga.operated_by is None or is_probe:
             return None
         return self.pauses.of(step, *map(type, commands))
 
-    def pause_by(self, wider_pause: str, state: S) -> Decision[S, C]:
+    def _pause_by(self, wider_pause: str, state: S) -> Decision[S, C]:
         by, _, reason = wider_pause.partition(": ")
         return Decision(stop_waiting_if_answered(pause(state, by, reason, self.now)))
 

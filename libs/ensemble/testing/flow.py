@@ -83,12 +83,8 @@ class FlowTestDriver:
         `call_wait_s`: how long a batch waits for async handlers before it leaves them in flight; None: for ever.
         Raises ConfigurationError for two services of one name, and for settings of one that is not here.
         """
-        services, limits, clocks, interceptors = (
-            require_services(services),
-            limits or {},
-            clocks or {},
-            interceptors or {},
-        )
+        services = require_services(services)
+        limits, clocks, interceptors = limits or {}, clocks or {}, interceptors or {}
         _check_names(services, [*limits, *clocks, *interceptors])
         self.clock = clock or ManualClock()
         self.topics = MemoryTopics(services)

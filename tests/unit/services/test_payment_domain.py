@@ -10,8 +10,8 @@ from services.payment.domain import (
     Contradicted,
     answer,
     assess,
-    attempt,
     captured_payment,
+    charge_command,
     charge_is_due,
     charge_key,
     declined_payment,
@@ -118,4 +118,4 @@ def test_the_provider_knows_an_order_by_keys_that_never_change() -> None:
 
 
 def test_the_charge_asks_for_what_the_payment_asked_for() -> None:
-    assert attempt(process_payment(attempt=3)) == attempt_charge(attempt=3)
+    assert charge_command(process_payment(attempt=3)) == attempt_charge(attempt=3)

@@ -1,4 +1,4 @@
-"""The log in an order's state: an entry for each message and deadline, with the decision that followed. Pure.
+"""The history in an order's state: an entry for each message and deadline, with the decision that followed. Pure.
 
 Its size is limited: the first and the latest entries are kept.
 """
@@ -38,7 +38,7 @@ def entry_of(
 ) -> SeenEvent:
     """Return the entry of a trigger, with what was decided on it, and the origin of the policy that ruled it."""
     after = decision.state
-    has_moved, turns = _position(before) != _position(after), _turns(before, after)
+    has_moved, pause_changes = _position(before) != _position(after), _pause_changes(before, after)
     attempt = after.attempt if has_moved and after.step is not None else 0
     is_command = isinstance(trigger, Command)
     asked_why = getattr(trigger, "reason", "") if is_command else ""
@@ -50,8 +50,8 @@ def entry_of(
         offset=record.offset,
         at=now,
         by=getattr(trigger, "requested_by", "")[:BY_LIMIT] if is_command else "",
-        why=(asked_why or ("pause" in turns and after.paused_reason) or "")[:WHY_LIMIT],
-        decided=(*turns, *[type(command).__name__ for command in decision.commands]),
+        why=(asked_why or ("pause" in pause_changes and after.paused_reason) or "")[:WHY_LIMIT],
+        decided=(*pause_changes, *[type(command).__name__ for command in decision.commands]),
         status=after.status if after.status != before.status else "",
         step=(after.step or "") if attempt else "",
         attempt=attempt,
@@ -70,11 +70,11 @@ def announcements(
     before: OrderState, after: OrderState
 ) -> Iterator[OrderPaused | OrderResumed | OrderCompensationFailed]:
     """Return what other services are told of the change; its latest entry says who asked for it, when and why."""
-    order_id, entry, turns = after.order_id, after.seen[-1], _turns(before, after)
-    if "resume" in turns:
+    order_id, entry, pause_changes = after.order_id, after.seen[-1], _pause_changes(before, after)
+    if "resume" in pause_changes:
         paused_ms = max(0, entry.at - (before.paused_since or entry.at))
         yield OrderResumed(order_id=order_id, resumed_by=f"operator {entry.by}", reason=entry.why, paused_ms=paused_ms)
-    if "pause" in turns:
+    if "pause" in pause_changes:
         by, reason = after.paused_by or "", after.paused_reason or ""
         yield OrderPaused(order_id=order_id, paused_by=by, reason=reason, step=after.step)
     if after.status == "compensation_failed" != before.status:
@@ -86,7 +86,7 @@ def _policy_origin(policies: SagaPolicies, state: OrderState) -> str:
     return "" if state.step is None else policies.policy_for(state.step, undo=state.status == "compensating").origin
 
 
-def _turns(before: OrderState, after: OrderState) -> tuple[str, ...]:
+def _pause_changes(before: OrderState, after: OrderState) -> tuple[str, ...]:
     """Return `resume` if a pause ended between the two, and `pause` if one began; both if another began at once."""
     pauses = _pause_of(before), _pause_of(after)
     if pauses[0] == pauses[1]:
