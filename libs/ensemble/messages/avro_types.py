@@ -28,6 +28,7 @@ from uuid import UUID
 
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import AwareDatetime, BaseModel, EncodedBytes, EncodedStr, Json
+from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
 
 from ensemble.errors import ConfigurationError
@@ -267,9 +268,17 @@ class _Writer:
             return name
         if model not in self.path:
             self.check_name(name, at)
+        self.complete(model, at)
         self.models[name] = model
         self.definitions[name] = self.record(model, at)
         return self.definitions[name]
+
+    def complete(self, model: type[BaseModel], at: str) -> None:
+        """Look up the classes that the model names and that came after it."""
+        try:
+            model.model_rebuild()
+        except PydanticUndefinedAnnotation as error:
+            self.refuse(at, f"no class {error.name}, which a field of {model.__name__} names")
 
     def define(self, name: str, schema: Schema, at: str) -> Any:
         """Return the schema of an enum or fixed at its first use, its name from then on."""

@@ -49,6 +49,26 @@ class Node(NestedRecord):
     children: tuple[Node, ...] = ()
 
 
+class Crate(NestedRecord):
+    part: LaterPart
+
+
+class LaterPart(NestedRecord):
+    crates: tuple[Int32, ...] = ()
+
+
+class Hen(NestedRecord):
+    egg: Egg | None = None
+
+
+class Egg(NestedRecord):
+    hen: Hen | None = None
+
+
+class Lost(NestedRecord):
+    part: Nowhere  # type: ignore[name-defined]  # noqa: F821  what no module has
+
+
 class Box(NestedRecord, Generic[T]):
     it: T
 
@@ -166,6 +186,11 @@ def test_the_order_of_the_release_comes_first_also_within_a_record() -> None:
     assert [entry["name"] for entry in schema["fields"]] == ["c", "a", "b"]
 
 
+def test_a_record_may_name_one_that_comes_after_it() -> None:
+    crate = avro_schema(made(a=Crate))["fields"][0]["type"]
+    assert crate["fields"][0]["type"]["name"] == "LaterPart"
+
+
 REFUSED = [
     (Any, "Avro has no type for Any; name the type"),
     (object, "Avro has no type for object"),
@@ -187,6 +212,8 @@ REFUSED = [
     (Part | Box[str] | None, "a union holds None and one other type"),
     (Part | other_part(), "a union holds None and one other type"),
     (Node, "children.*: Node holds itself, and records of any depth are not read"),
+    (Hen, "egg.hen: Hen holds itself, and records of any depth are not read"),
+    (Lost, "no class Nowhere, which a field of Lost names"),
     (Box[str], "is no name in Avro, a generic's least of all; write a class of its own"),
     (Literal["a b"], "'a b' is no symbol in Avro"),
     (Annotated[Literal["a"], AvroEnum("my enum!")], "'my enum!' is no name for a type in Avro"),
