@@ -43,6 +43,7 @@ class CommandResult:
         """Assert the exit code, nothing on stdout, and words that name what is wrong; no traceback."""
         assert (self.code, self.out) == (code, ""), self.err
         assert "Traceback" not in self.err
+        assert "Value error" not in self.err, self.err
         for word in expected:
             assert word in self.err, self.err
 

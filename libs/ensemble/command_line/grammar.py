@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ensemble.command_line.help_pages import HelpPage
 from ensemble.command_line.streams import say
+from ensemble.errors import reason_in
 from ensemble.extras import imports_of_extra
 
 with imports_of_extra("cli", "the command line"):
@@ -69,7 +70,11 @@ class GrammarCommand(HelpPage, TyperCommand):
         """Parse what was typed as it is spelled today."""
         flags = {name for parameter in self.params for name in (*parameter.opts, *parameter.secondary_opts)}
         valued = {name for each in self.params if not getattr(each, "is_flag", False) for name in each.opts}
-        return super().parse_args(ctx, list(renew(args, flags, valued)))
+        try:
+            return super().parse_args(ctx, list(renew(args, flags, valued)))
+        except typer.BadParameter as error:
+            error.message = reason_in(error.message)
+            raise
 
 
 class GrammarGroup(HelpPage, TyperGroup):
