@@ -96,7 +96,7 @@ def test_the_job_hears_ctrl_c_though_the_registry_is_silent(tmp_path: Path) -> N
             began_at = time.monotonic()
             job.send_signal(signal.SIGINT)
             assert job.wait(30) == 130, job.log
-            assert time.monotonic() - began_at < 3, "two seconds, and some for a busy machine"
+            assert time.monotonic() - began_at < SLOW_S, "two seconds, and some for a busy machine"
 
 
 @contextmanager
@@ -130,8 +130,8 @@ def test_a_service_waits_for_a_registry_with_words_and_hears_sigterm(
         process.until_logged("service.delayed", 60)
         began_at = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, process.log
-        assert time.monotonic() - began_at < 6, "two seconds, and some for a busy machine"
+        assert process.wait(60) == 0, process.log
+        assert time.monotonic() - began_at < 20, "two seconds, and some for a busy machine"
         assert f"schema registry {registry.url}: {reason}" in process.log
 
 

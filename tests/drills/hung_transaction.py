@@ -14,7 +14,7 @@ _JOB: Final = "nightly-import-7"
 _KEY: Final = b"import-1"
 _PARTITION: Final = partition_of(_KEY, ORDERS_EVENTS.partitions)
 _TIMEOUT_MS: Final = 900_000
-_LIMIT_S: Final = 30.0
+_LIMIT_S: Final = 90.0
 _ORDERS: Final = 12
 _METRIC: Final = "ensemble_open_transaction"
 

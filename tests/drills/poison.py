@@ -21,7 +21,7 @@ on_exhaustion = "pause"
 """
 _POISONED: Final = "order-poisoned"
 _OTHERS: Final = 20
-_LIMIT_S: Final = 30.0
+_LIMIT_S: Final = 90.0
 
 
 def _act(scene: Scene) -> None:

@@ -19,7 +19,7 @@ from ensemble.kafka.client.access import ClusterClient, ClusterError
 from ensemble.kafka.client.following import Follower
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 
-_LIMIT_S: Final = 60.0
+_LIMIT_S: Final = 120.0
 _ASK_S: Final = 5.0
 _PAUSE_S: Final = 0.2
 

@@ -33,8 +33,8 @@ from verifier import Options, Report, run_verify
 
 PIECES: Final = 1_000_000
 READY_S: Final = 150.0
-_FLUSH_S: Final = 30.0
-_REACH_S: Final = 30.0
+_FLUSH_S: Final = 90.0
+_REACH_S: Final = 90.0
 _STEP_S: Final = 0.05
 
 

@@ -19,6 +19,16 @@ from tests.support.payment_on_kafka import PaymentOnKafka, StubProvider
 from tests.support.scripted_service.on_kafka import ScriptOutsider, ScriptProcess
 from tests.support.scripted_service.service import scripted_service
 
+_HERE = Path(__file__).parent
+_TIMEOUT_S = 400
+"""Each wait has a limit of its own, which names what did not come; this one stops what has none."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == _HERE and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
+
 
 class Shop:
     """The scripted service under a name of its own. Processes that it starts are killed at the test's end."""

@@ -5,7 +5,7 @@ from ensemble.testing.on_kafka import wait_for
 from tests.integration.conftest import Shop
 from tests.support.scripted_service.messages import Announced
 
-LONG_S = 60.0
+LONG_S = 120.0
 """A broker takes its time to come back, on a busy machine more."""
 ADD = "add 1; jot x"
 

@@ -21,7 +21,7 @@ from ensemble.embedded.layout import Layout, Ports, broker_settings
 from ensemble.embedded.running import read
 from ensemble.embedded.storage import CHECKPOINT, Jvm, format_storage
 
-LIMIT_S = 30.0
+LIMIT_S = 90.0
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from ensemble.testing.on_kafka import LIMIT_S, wait_for
 from tests.integration.conftest import Shop
 from tests.support.scripted_service.drivers import script
 
-DAYS_OF_A_SECOND = {
-    "transactional.id.expiration.ms": "1000",
+DAYS_OF_SECONDS = {
+    "transactional.id.expiration.ms": "3000",  # a busy machine takes a second between the steps of a transaction
     "transaction.remove.expired.transaction.cleanup.interval.ms": "200",
-    "producer.id.expiration.ms": "500",
+    "producer.id.expiration.ms": "2000",
     "producer.id.expiration.check.interval.ms": "200",
 }
 _TRANSACTIONS = "__transaction_state"
@@ -23,8 +23,8 @@ _TRANSACTIONS = "__transaction_state"
 
 @pytest.fixture(scope="module")
 def forgetful_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a broker that forgets whoever is idle for a second."""
-    broker = EmbeddedKafka(tmp_path_factory.mktemp("forgetful") / "kafka", settings=DAYS_OF_A_SECOND)
+    """Run a broker that forgets whoever is idle for seconds."""
+    broker = EmbeddedKafka(tmp_path_factory.mktemp("forgetful") / "kafka", settings=DAYS_OF_SECONDS)
     try:
         yield broker.start(on_stderr).bootstrap_servers
     finally:

@@ -36,11 +36,11 @@ def test_a_second_process_with_the_same_slot_makes_the_older_exit_and_say_why(sh
 
 @contextmanager
 def load(shop: Shop) -> Iterator[None]:
-    """Send commands with large outputs without a pause."""
+    """Send commands with large outputs, 160 in a row ten times a second: more than a process handles."""
     is_over = threading.Event()
 
     def send() -> None:
-        while not is_over.is_set():
+        while not is_over.wait(0.1):
             shop.outsider.send(*(script(key, *["tell " + "x" * 5_000] * 5) for key in KEYS * 20))
 
     sender = threading.Thread(target=send)

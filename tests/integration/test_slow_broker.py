@@ -131,4 +131,4 @@ def assert_is_stopped_soon(service: subprocess.Popen[str]) -> None:
     began_at = time.monotonic()
     service.send_signal(signal.SIGTERM)
     assert ended(service).returncode == 0
-    assert time.monotonic() - began_at < 10, "two seconds for each step of the way out, and some for a busy machine"
+    assert time.monotonic() - began_at < 30, "two seconds for each step of the way out, and some for a busy machine"

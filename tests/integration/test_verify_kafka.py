@@ -20,7 +20,7 @@ from verifier import Options, Report, run_verify
 from verifier.facts import Booking
 from verifier.flow import MESSAGE_TOPICS, SERVICES
 
-LIMIT_S = 30.0
+LIMIT_S = 90.0
 
 
 @pytest.fixture(scope="module")

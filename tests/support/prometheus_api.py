@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-LIMIT_S = 30.0
+LIMIT_S = 90.0
 MAY_BE_EMPTY = ("ALERTS", "ensemble_outages")
 GIVEN_BY_GRAFANA = {"$service": ".*", "$__rate_interval": "1m"}
 

@@ -17,7 +17,7 @@ from ensemble.topology.permissions import operator_permissions, service_permissi
 from launcher import SANDBOX, SERVICES, Fleet
 from services.app import SERVICES as MAKERS
 
-LIMIT_S = 60.0
+LIMIT_S = 150.0
 OPERATOR = "ann"
 
 

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from ensemble.free_ports import HOST
 
-_LIMIT_S: Final = 30.0
+_LIMIT_S: Final = 90.0
 Read = Callable[[asyncio.StreamReader], Awaitable[bytes]]
 
 
