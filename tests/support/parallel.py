@@ -1,4 +1,7 @@
-"""How `pytest -n` spreads the suite over its workers: units that stay together, the longest ones first."""
+"""How `pytest -n` spreads the suite over its workers: units that stay together, the longest ones first.
+
+What waits for Kafka and what computes run beside each other.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 _SHARING: Final = (
     r"tests/end_to_end/test_(?!chaos|drills)",  # one system, and test_verified.py judges what the others did to it
@@ -21,9 +25,9 @@ _ALONE: Final = re.compile(
     r"|tests/integration/test_(?!security|verify_kafka|distribution|embedded|slow_broker|idle_expiry)\w+\.py::"
 )
 _LONGEST: Final = (
+    "tests/integration/test_slow_broker.py",  # it waits, beside tests that start a dozen processes each
     "tests/end_to_end/",
     "tests/integration/test_tutorial.py",
-    "tests/integration/test_slow_broker.py",
     "tests/integration/test_embedded.py",
     "tests/integration/test_security.py",
     "tests/integration/test_verify_kafka.py",
@@ -49,12 +53,11 @@ def rank(test: str) -> int:
 
 
 def worker_count(tests: Sequence[str], cores: int) -> int:
-    """Return how many workers run what the command line names: three for two cores.
+    """Return how many workers run what the command line names: two for each core, as tests on Kafka mostly wait.
 
-    Tests on Kafka wait for half of their time; with two for each core brokers start too slowly for what is timed. 0,
-    which is this process, for single tests: they end before workers are ready.
+    0, which is this process, for single tests: they end before workers are ready.
     """
-    return 0 if tests and all("::" in test for test in tests) else min(max(2, cores * 3 // 2), _MOST_WORKERS)
+    return 0 if tests and all("::" in test for test in tests) else min(max(2, 2 * cores), _MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -70,10 +73,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class UnitScheduling(LoadScopeScheduling):
-    """Gives each worker the next unit of the queue."""
+    """Gives each worker the next unit of the queue, and one of them the last: it computes while the others wait."""
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if node is next(iter(self.assigned_work)):
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduling:

@@ -1,8 +1,11 @@
 """What `pytest -n` keeps together, and what it begins with."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from tests.support.parallel import rank, unit_of, worker_count
+from tests.support.parallel import UnitScheduling, rank, unit_of, worker_count
 
 FLOW = "tests/end_to_end/test_verified.py::test_nothing_was_lost_or_done_twice"
 CHAOS = "tests/end_to_end/test_chaos.py::test_every_order_ends_whatever_breaks[everything]"
@@ -34,12 +37,44 @@ def test_what_shares_a_fixture_stays_together(one: str, other: str, *, are_toget
 
 
 def test_what_takes_longest_begins_first() -> None:
-    assert sorted([UNIT, SLOTS, SECURE, FLOW], key=rank) == [FLOW, SECURE, SLOTS, UNIT]
+    assert sorted([UNIT, SLOTS, SECURE, FLOW, SLOW], key=rank) == [SLOW, FLOW, SECURE, SLOTS, UNIT]
 
 
 @pytest.mark.parametrize(
     ("tests", "cores", "count"),
-    [([], 1, 2), ([], 2, 3), (["tests/unit"], 4, 6), ([], 64, 8), ([SLOTS], 2, 0), ([SLOTS, "tests/unit"], 2, 3)],
+    [([], 1, 2), ([], 2, 4), (["tests/unit"], 3, 6), ([], 64, 8), ([SLOTS], 2, 0), ([SLOTS, "tests/unit"], 2, 4)],
 )
 def test_single_tests_run_in_this_process(tests: list[str], cores: int, count: int) -> None:
     assert worker_count(tests, cores) == count
+
+
+class Worker:
+    """A worker that notes what it is given."""
+
+    id, shutting_down = "gw", False
+
+    def __init__(self) -> None:
+        self.tests: list[int] = []
+        self.gateway = self
+
+    def send_runtest_some(self, tests: list[int]) -> None:
+        self.tests += tests
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def test_one_worker_begins_at_the_end_of_the_queue() -> None:
+    # given tests in the order of their units: the first ones wait, the last ones compute
+    options: Any = SimpleNamespace(option=SimpleNamespace(tx=["3*popen"], loadscopereorder=False))
+    options.getvalue = lambda name: getattr(options.option, name)
+    scheduling, workers = UnitScheduling(options), [Worker() for _ in range(3)]
+    for worker in workers:
+        scheduling.add_node(worker)  # type: ignore[arg-type]  # all that the scheduling asks of one
+        scheduling.add_node_collection(worker, [f"tests/unit/test_{number}.py::test" for number in range(9)])  # type: ignore[arg-type]
+
+    # when they are spread
+    scheduling.schedule()
+
+    # then one worker computes, and the others wait
+    assert [sorted(worker.tests) for worker in workers] == [[7, 8], [0, 2], [1, 3]]
