@@ -3,30 +3,36 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import pytest
 from confluent_kafka import KafkaError
+from structlog.testing import capture_logs
 
 from ensemble import RetryableError
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
-from ensemble.errors import FatalError, LostState
+from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.interceptors import InterceptedCommit, Interceptor, NotCommitted
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.pace import Pace
 from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for, encoder_for
+from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector, SchemaVersion
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.partitioning import partition_of
 from ensemble.settings import RuntimeSettings
+from tests.support.assigned_consumer import Polled
 from tests.support.call_counts import count_of
 from tests.support.memory_broker import MemoryBroker
 from tests.support.scripted_service.controlled_service import Controls, controlled_service, later, limits, quick, slow
 from tests.support.scripted_service.messages import Told
 from tests.support.steady_clock import SteadyClock
 
+KEYS = ("a", "d")
+"""Of two partitions."""
 ABORTED = {"txn_requires_abort": True}
 TURN_CALLS = 129
 """Of Python's functions and of C's, with two partitions of three inputs."""
@@ -35,9 +41,12 @@ TURN_CALLS = 129
 class Shop:
     """A service in a loop over a broker in memory; each `run` is a process of its own."""
 
-    def __init__(self, *interceptors: Interceptor, pace: Pace | None = None) -> None:
+    def __init__(
+        self, *interceptors: Interceptor, pace: Pace | None = None, sources: SchemaSourceSelector | None = None
+    ) -> None:
         self.world, self.clock, self.pace = Controls(), ManualClock(), pace
-        self.plan = compile_service(controlled_service(self.world), self.clock, limits(), interceptors=interceptors)
+        service = controlled_service(self.world)
+        self.plan = compile_service(service, self.clock, limits(), interceptors=interceptors, sources=sources)
         self.broker = MemoryBroker(self.plan.inputs)
         self.sent = 0
         self.loop = self._loop()
@@ -334,3 +343,64 @@ def test_partitions_that_went_are_worked_on_no_more(shop: Shop, callback: str) -
     shop.run(take_away)
     assert shop.told == ["a1"]
     assert shop.broker.member.positions == {}
+
+
+@dataclass(frozen=True)
+class RegistryThatIsAway(DirectorySourceSelector):
+    """Answers from the third question on: nobody knows the id."""
+
+    refusals: list[str] = field(default_factory=lambda: ["the registry is away"] * 2)
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        if self.refusals:
+            raise SchemasUnavailable(self.refusals.pop())
+        return super().find(schema_id)
+
+
+def test_a_record_whose_schema_cannot_be_had_waits_with_its_partition_alone() -> None:
+    # given a record under an id that came up lately, others behind it, and others elsewhere
+    shop = Shop(sources=RegistryThatIsAway())
+    behind, elsewhere = KEYS
+    unknown, place = b"\0" + (99).to_bytes(4) + b"?", ("shop.commands", partition_of(behind.encode(), 2))
+    shop.broker.append(place, behind.encode(), unknown, [("ce_id", b"new")])
+    shop.send(quick(behind, "a1"), quick(elsewhere, "d1"))
+
+    # when the registry is away at first
+    with capture_logs() as logs:
+        shop.run()
+
+    # then it says so once, what lies elsewhere goes first, and all are handled in the end
+    deferred = [line for line in logs if line["event"] == "record.deferred"]
+    assert [(line["topic"], line["partition"], line["offset"], line["reason"]) for line in deferred] == [
+        (*place, 0, "the registry is away")
+    ]
+    assert shop.broker.committed_batches[0] != shop.broker.committed_batches[-1]
+    assert shop.told == ["d1", "a1"]
+    assert shop.committed(behind) == 2
+
+
+@pytest.mark.parametrize(
+    ("report", "reached"), [("_on_state", "changelog"), ("_on_copied", "changelog"), ("_on_ledger", "ledger")]
+)
+def test_what_the_broker_has_taken_is_noted_for_the_task_that_runs(shop: Shop, report: str, reached: str) -> None:
+    """White box: only a copy on disk, or a snapshot, shows it otherwise."""
+    task, taken, error = NotingTask(), Polled(("shop.topic", 1, 6)), KafkaError(KafkaError._MSG_TIMED_OUT)
+    shop.loop._assignment.running[1] = task  # type: ignore[assignment]  # all that is asked of a task
+    for problem, record in [(None, taken), (error, taken), (None, Polled(("shop.topic", 0, 9)))]:
+        getattr(shop.loop, report)(problem, record)
+    assert task.noted == [(reached, "shop.topic", 7)]
+    shop.loop._assignment.running.clear()
+    shop.run()  # a loop closes what it has opened when it ends
+
+
+class NotingTask:
+    """Notes how far topics go."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, str, int]] = []
+
+    def changelog_reached(self, topic: str, offset: int) -> None:
+        self.noted.append(("changelog", topic, offset))
+
+    def ledger_reached(self, topic: str, offset: int) -> None:
+        self.noted.append(("ledger", topic, offset))

@@ -1,12 +1,14 @@
 """The process of services: what it ends with."""
 
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from ensemble import OUTSIDE, Catalogue, Event, Service, Topic, subscribe_event
 from ensemble.kafka import run
-from ensemble.kafka.worker.process import ProcessStatus, worst_exit_code
+from ensemble.kafka.worker.process import ProcessStatus, calm_collector, worst_exit_code
 from ensemble.observability.metrics import LoopMetrics
 
 
@@ -43,3 +45,21 @@ WRONG: list[tuple[list[Any], str]] = [
 def test_what_cannot_run_is_named(services: list[Any], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*services) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[int, int, int]]:
+    """The collector's thresholds, which it has again at the end."""
+    before = gc.get_threshold()
+    yield before
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+def test_a_service_looks_for_cycles_seldom_and_never_among_what_it_was_started_with(
+    collector: tuple[int, int, int],
+) -> None:
+    frozen = gc.get_freeze_count()
+    calm_collector()
+    assert gc.get_threshold()[0] >= 10 * collector[0]
+    assert gc.get_freeze_count() > frozen + 1_000

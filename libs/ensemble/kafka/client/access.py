@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import Consumer, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.errors import Unavailable
@@ -68,6 +68,7 @@ class ClusterClient:
     admin: AdminClient
     limit_s: float = 60.0
     on_wait: OnWait = ignore
+    make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer
 
     @property
     def bootstrap_servers(self) -> str:
@@ -145,7 +146,7 @@ class ClusterClient:
         if not total:
             return
         reminder = Reminder(self._on_wait_for("records"))
-        with Reader(self._reader_config(is_narrow=total <= _NARROW)) as reader:
+        with self._reader(is_narrow=total <= _NARROW) as reader:
             for each in filter(None, spans):
                 reader.start({place: span.start for place, span in each.items()})
                 ends = {place: span.stop for place, span in each.items()}
@@ -166,7 +167,7 @@ class ClusterClient:
         """
         start, end = self.starts([place])[place], self.ends([place])[place]
         size = _FIRST_PART
-        with Reader(self._reader_config(is_narrow=True)) as reader:
+        with self._reader(is_narrow=True) as reader:
             while end > start:
                 begin, last = max(start, end - size), None
                 reader.start({place: begin})
@@ -180,11 +181,11 @@ class ClusterClient:
 
     def reader(self) -> Reader:
         """Return a reader of committed records that the caller starts and closes."""
-        return Reader(self._reader_config())
+        return self._reader()
 
     def read_range(self, place: TopicPlace, start: int, end: int, stall_s: float) -> Iterator[ReceivedRecord]:
         """Yield the committed records of one partition from `start` on and before `end`. Raises like `read`."""
-        with Reader(self._reader_config()) as reader:
+        with self.reader() as reader:
             reader.start({place: start})
             for records in reader.read_to({place: end}, stall_s):
                 yield from records
@@ -195,7 +196,9 @@ class ClusterClient:
 
     def follow_from(self, offsets: Mapping[TopicPlace, int]) -> Follower:
         """Return a follower of what lies from these offsets on; the caller closes it."""
-        make = partial(Follower, self.admin, self._reader_config(), offsets, self.limit_s)
+        make = partial(
+            Follower, self.admin, self._reader_config(), offsets, self.limit_s, make_consumer=self.make_consumer
+        )
         return self.ask("offsets", make)
 
     def writer(self) -> Writer:
@@ -287,6 +290,9 @@ class ClusterClient:
 
     def _on_wait_for(self, what: str) -> OnWait:
         return lambda reason: self.on_wait(f"Kafka at {self.bootstrap_servers} ({what}): {reason}")
+
+    def _reader(self, *, is_narrow: bool = False) -> Reader:
+        return Reader(self._reader_config(is_narrow=is_narrow), make_consumer=self.make_consumer)
 
     def _reader_config(self, *, is_narrow: bool = False) -> dict[str, Any]:
         config = clients.assigned_reader(self.shared, "ensemble-cli")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError
 from confluent_kafka.admin import AdminClient
 
 from ensemble.clock import until
@@ -21,13 +21,19 @@ class Follower:
     """Reads the committed records of some partitions from given offsets on, without an end; use it in a `with`."""
 
     def __init__(
-        self, admin: AdminClient, config: Mapping[str, Any], offsets: Mapping[TopicPlace, int], limit_s: float
+        self,
+        admin: AdminClient,
+        config: Mapping[str, Any],
+        offsets: Mapping[TopicPlace, int],
+        limit_s: float,
+        *,
+        make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer,
     ) -> None:
         """Ask for the present ends, `limit_s` at most. Raises KafkaException without an answer."""
         self._admin, self._ends = admin, stable_ends(admin, offsets, limit_s)
         self.problem = ""
         """Why the cluster cannot be reached just now; empty while records come."""
-        self._reader = Reader(config, self._on_error)
+        self._reader = Reader(config, self._on_error, make_consumer=make_consumer)
         self._reader.start(offsets)
 
     def __enter__(self) -> Self:

@@ -1,0 +1,82 @@
+"""A follower knows whether it has caught up with what was there, and reads on from where it is."""
+
+from typing import Any
+
+import pytest
+
+from ensemble.kafka.client import ClusterClient
+from ensemble.kafka.client.following import Follower
+from ensemble.kafka.errors import ClusterError
+from tests.support.assigned_consumer import AssignedConsumer, Polled
+
+PLACE, OTHER = ("shop.events", 0), ("shop.events", 1)
+
+
+def records(*offsets: int, place: tuple[str, int] = PLACE, key: bytes = b"key") -> list[Polled]:
+    return [Polled((*place, offset), (key, b"value")) for offset in offsets]
+
+
+def client_of(consumer: Any, **more: Any) -> ClusterClient:
+    shared = {"bootstrap.servers": "nowhere:9092"}
+    return ClusterClient(shared, consumer, 1.0, make_consumer=lambda _: consumer, **more)
+
+
+def follower_of(consumer: AssignedConsumer) -> Follower:
+    return client_of(consumer).follow_from({PLACE: 0, OTHER: 0})
+
+
+def test_who_follows_has_caught_up_once_all_partitions_are_read_to_the_ends_of_before() -> None:
+    consumer = AssignedConsumer([*records(0, 1), *records(0, place=OTHER)])
+    with follower_of(consumer) as follower:
+        assert not follower.has_caught_up
+        consumer.coming.pop()  # the other partition's end
+        consumer.coming.pop()  # and its record
+        follower.poll(0)
+        assert not follower.has_caught_up
+        consumer.coming += records(0, place=OTHER)
+        follower.poll(0)
+        assert follower.has_caught_up
+    assert consumer.is_closed
+
+
+def test_what_is_there_by_now_is_read_to_its_end() -> None:
+    consumer = AssignedConsumer([*records(0, 1), *records(0, place=OTHER)])
+    follower = follower_of(consumer)
+    consumer.log += records(2)
+    consumer.coming += records(2)
+    assert [(each.partition, each.offset) for each in follower.read_to_end()] == [(0, 0), (0, 1), (1, 0), (0, 2)]
+
+
+def test_an_end_that_nobody_reaches_is_told() -> None:
+    consumer = AssignedConsumer(records(0))
+    follower = follower_of(consumer)
+    consumer.log += records(1)
+    with pytest.raises(ClusterError, match=r"shop\.events\[0\] could not be read to its end within 0\.01 s"):
+        follower.read_to_end(0.01)
+
+
+def test_who_reads_spans_is_told_how_far_the_reading_is() -> None:
+    consumer, told = AssignedConsumer([*records(0, 1, 2), *records(0, place=OTHER)]), list[tuple[int, int]]()
+    spans = client_of(consumer).read_spans(
+        {PLACE: range(1, 3)},
+        {OTHER: range(1), PLACE: range(0)},
+        select=lambda record: record.offset() != 1,
+        on_read=lambda count, total: told.append((count, total)),
+    )
+    assert [(each.partition, each.offset) for each in spans] == [(0, 2), (1, 0)]
+    assert (told[0], told[-1]) == ((2, 3), (3, 3))
+    assert consumer.assigned == [(*OTHER, 0)]
+
+
+def test_of_nothing_nothing_is_read() -> None:
+    consumer = AssignedConsumer(records(0))
+    assert list(client_of(consumer).read_spans({PLACE: range(1, 1)})) == []
+    assert not consumer.is_closed
+
+
+def test_the_newest_record_of_a_key_is_found_in_an_older_part_as_well() -> None:
+    log = [*records(0, 1, key=b"ours"), *records(*range(2, 6_000))]
+    newest = client_of(AssignedConsumer(log)).last_of(PLACE, b"ours")
+    assert newest is not None
+    assert newest.offset == 1
+    assert client_of(AssignedConsumer(log)).last_of(PLACE, b"nobody's") is None
