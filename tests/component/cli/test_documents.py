@@ -22,8 +22,9 @@ COMMANDS = [
     "audit list", "consumers list", "consumers lag", "config show", "acls show", "context list", "runs list --all",
     "status", "records get orders.events/0/0", "orders count --by status", "orders count --by step",
     "orders count --by paused_by", "orders count --by owed", "orders show o-2", "orders show o-3", "orders show o-1",
-    "consumers set-offsets inventory --to earliest --dry-run", "policies show", "schemas check", "schemas write --dry-run",
-    "schemas release --dry-run", "topology check", "topology show", "topology show -f asyncapi", "topology lifetimes",
+    "consumers set-offsets inventory --to earliest --dry-run", "policies show", "schemas check",
+    "schemas write --dry-run", "schemas release --dry-run", "topology check", "topology show",
+    "topology show -f asyncapi", "topology lifetimes",
     "context use --none", "records skip inventory.commands 3 3 --service inventory --dry-run",
 ]  # fmt: skip
 STREAMS = ["tail --until-end", "orders watch o-1"]
