@@ -27,15 +27,16 @@ def follower_of(consumer: AssignedConsumer) -> Follower:
 
 def test_who_follows_has_caught_up_once_all_partitions_are_read_to_the_ends_of_before() -> None:
     consumer = AssignedConsumer([*records(0, 1), *records(0, place=OTHER)])
+    late = [consumer.log[-1]]
     with follower_of(consumer) as follower:
-        assert not follower.has_caught_up
         consumer.coming.pop()  # the other partition's end
         consumer.coming.pop()  # and its record
-        follower.poll(0)
-        assert not follower.has_caught_up
-        consumer.coming += records(0, place=OTHER)
-        follower.poll(0)
-        assert follower.has_caught_up
+        answers = [follower.has_caught_up]
+        for records_now in ([], late):
+            consumer.coming += records_now
+            follower.poll(0)
+            answers.append(follower.has_caught_up)
+        assert answers == [False, False, True]
     assert consumer.is_closed
 
 
