@@ -40,6 +40,13 @@ class Reading:
             self._next.update({(record.topic, record.partition): record.offset + 1 for record in records})
         return records
 
+    def read_to_end(self) -> list[ReceivedRecord]:
+        """Return all records up to the present end; wait for transactions that are open now."""
+        with self._in_use:
+            records = self._follower.read_to_end(_LIMIT_S)
+            self._next.update({(record.topic, record.partition): record.offset + 1 for record in records})
+        return records
+
     @contextmanager
     def put_away(self) -> Iterator[None]:
         """Keep no connection for the block."""

@@ -106,8 +106,12 @@ class System:
     # -- what comes out -----------------------------------------------------------------------------------------------
 
     def await_end(self, order_id: str, limit_s: float = LIMIT_S) -> str:
-        """Return `completed` or `cancelled`, as soon as the order's topic and the public state both say so."""
+        """Return `completed` or `cancelled` once the order's topic and the public state both say so.
+
+        What was written up to then has been read, whatever its topic.
+        """
         self.watcher.until(lambda: self.ending(order_id) != "", f"{order_id} has ended", limit_s)
+        self.watcher.catch_up()
         return self.ending(order_id)
 
     def ending(self, order_id: str) -> str:
@@ -115,8 +119,9 @@ class System:
         return self.watcher.ending(order_id)
 
     def await_message(self, order_id: str, kind: str, count: int = 1) -> None:
-        """Return when the order has so many messages of this type."""
+        """Return when the order has so many messages of this type; what was written up to then has been read."""
         self.watcher.until(lambda: self.watcher.counts(order_id)[kind] >= count, f"{order_id} has {count} {kind}")
+        self.watcher.catch_up()
 
     def await_deadline(self, order_id: str) -> int:
         """Wait until the order's saga awaits something, and return until when (epoch milliseconds)."""

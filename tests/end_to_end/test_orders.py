@@ -12,24 +12,16 @@ def test_an_order_that_is_paid_and_in_stock_is_completed(system: System, order_i
     # when it is placed
     system.publish(order_placed(order_id=order_id))
 
-    # then it is charged, reserved, scheduled and dispatched, each once
+    # then it is charged, reserved, scheduled and dispatched, each once; a busy machine lets a deadline pass, and the
+    # orchestrator asks again
     assert system.await_end(order_id) == "completed"
     system.await_message(order_id, "StockDispatched")
-    assert system.watcher.counts(order_id) == {
-        "OrderPlaced": 1,
-        "ProcessPayment": 1,
-        "AttemptCharge": 1,
-        "PaymentConfirmed": 1,
-        "FulfilOrder": 1,
-        "StockReserved": 1,
-        "ReservationConfirmed": 1,
-        "ScheduleShipment": 1,
-        "ShipmentScheduled": 1,
-        "CompleteOrder": 1,
-        "OrderCompleted": 1,
-        "DispatchStock": 1,
-        "StockDispatched": 1,
-    }
+    counts = system.watcher.counts(order_id)
+    asked = {"ProcessPayment", "AttemptCharge", "FulfilOrder", "ScheduleShipment", "CompleteOrder", "DispatchStock"}
+    answered = {"PaymentConfirmed", "ReservationConfirmed", "ShipmentScheduled"}
+    done = {"OrderPlaced", "StockReserved", "OrderCompleted", "StockDispatched"}
+    assert set(counts) == asked | answered | done
+    assert {counts[each] for each in done} == {1}
     assert system.held_by_provider(order_id) == 500
     assert system.watcher.dead_letters(order_id) == []
 

@@ -12,6 +12,7 @@ from backoffice.order_story import order_of
 from ensemble import EnsembleError
 from ensemble.command_line.connection import entry_of
 from ensemble.kafka.client.access import ClusterClient
+from ensemble.kafka.records import ReceivedRecord
 from ensemble.operations import Entry
 from tests.end_to_end.reading import Reading
 
@@ -34,6 +35,7 @@ class Watcher:
         self._status: dict[str, str] = {}
         self._failure = ""
         self._changed, self._read_at = threading.Condition(), 0.0
+        self._asked = self._answered = 0
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._read, name="watcher", daemon=True)
 
@@ -102,18 +104,30 @@ class Watcher:
                 assert is_in_time, f"after {now - began:.0f} s it has not come to this: {expected}"
         assert not self._failure, self._failure
 
+    def catch_up(self) -> None:
+        """Return when all that is on the topics now has been read: of one cause, topics may be read one by one."""
+        with self._changed:
+            self._asked += 1
+            number = self._asked
+        self.until(lambda: self._answered >= number, "what is on the topics now has been read", MOST_S)
+
     def _read(self) -> None:
         while not self._is_over.is_set():
-            entries = self._polled()
+            asked = self._asked
+            entries = self._polled(self.reading.read_to_end if asked > self._answered else self._poll)
             with self._changed:
+                self._answered = asked
                 self._read_at = time.monotonic() if entries else self._read_at
                 for entry in entries:
                     self._take(entry)
                 self._changed.notify_all()
 
-    def _polled(self) -> list[Entry]:
+    def _poll(self) -> list[ReceivedRecord]:
+        return self.reading.poll(_POLL_S)
+
+    def _polled(self, read: Callable[[], list[ReceivedRecord]]) -> list[Entry]:
         try:
-            return [entry_of(record) for record in self.reading.poll(_POLL_S)]
+            return [entry_of(record) for record in read()]
         except EnsembleError as error:
             self._failure = f"the watcher can read no more: {error}"
             self._is_over.set()
