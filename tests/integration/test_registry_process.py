@@ -96,7 +96,7 @@ def test_it_waits_for_the_registry_at_its_start_and_lives_on_without_it(
 ) -> None:
     name = unique("till")
     service, bootstrap = v1.service(name), kafka.bootstrap_servers
-    registry = open_registry(RegistrySettings(url=apicurio.url, timeout_s=LIMIT_S))  # a registry just started is slow
+    registry = open_registry(RegistrySettings(url=apicurio.url, timeout_s=60))  # a registry just started is slow
     environment = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "SCHEMA_REGISTRY_URL": apicurio.url}
     with (
         Outsider(bootstrap, service) as outsider,
