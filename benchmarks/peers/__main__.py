@@ -72,6 +72,12 @@ def _without_validation(run: HopRun, _: Path) -> list[str]:
     return [replace(run, validates=False).argument()]
 
 
+def _with_our_transactions(run: HopRun, _: Path) -> list[str]:
+    return [replace(run, commit_ms=_OUR_COMMIT_MS).argument()]
+
+
+_OUR_COMMIT_MS: Final = 15
+"""Behind a backlog ours commits every 500 records, which is about that often."""
 _ONCE = "each message takes effect once; state survives in a changelog"
 PEERS: Final = (
     Peer("ensemble", f"{_ONCE}; validated messages, parked keys, dead letters", lambda: _python(OURS), _of_run),
@@ -80,6 +86,12 @@ PEERS: Final = (
         "each message takes effect once; a changelog that nothing restores; a bad record ends it",
         lambda: _python(BY_HAND),
         _of_run,
+    ),
+    Peer(
+        f"the same, a transaction every {_OUR_COMMIT_MS} ms like ours",
+        "the same, and its messages are seen as early as ours",
+        lambda: _python(BY_HAND),
+        _with_our_transactions,
     ),
     Peer(
         "by hand, plain dicts", "the same, and no message is validated", lambda: _python(BY_HAND), _without_validation
