@@ -32,6 +32,14 @@ CRASH_POINTS: Final = (
 _POINT_PATTERN: Final = f"^$|^({'|'.join(CRASH_POINTS)})(:[1-9][0-9]{{0,6}})?$"
 
 
+_SERVER: Final = re.compile(
+    r"(?:(?:plaintext|ssl|sasl_plaintext|sasl_ssl)://)?(?:[a-z0-9._-]+|\[[0-9a-f:.%]+\])(?::([0-9]{1,5}))?",
+    re.IGNORECASE | re.ASCII,
+)
+"""A broker's address as the client takes it, with its port."""
+_HIGHEST_PORT: Final = 65_535
+
+
 class KafkaSettings(BaseSettings):
     """How to reach the cluster. `KAFKA_BOOTSTRAP_SERVERS` and the usual SASL and TLS settings."""
 
@@ -48,6 +56,16 @@ class KafkaSettings(BaseSettings):
     ssl_certificate_location: str | None = None
     ssl_key_location: str | None = None
     ssl_key_password: SecretStr | None = None
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _check_bootstrap_servers(cls, servers: str | None) -> str | None:
+        """Refuse what no broker can be reached at: the client would look for it for ever, or elsewhere."""
+        for server in (servers or "").split(","):
+            match = _SERVER.fullmatch(server.strip())
+            if server.strip() and (match is None or not 1 <= int(match[1] or 9092) <= _HIGHEST_PORT):
+                raise ValueError(f"must be host:port, several with commas; {server.strip()!r} is none")
+        return servers
 
     def client_config(self) -> dict[str, Any]:
         """Return the settings as librdkafka spells them."""

@@ -50,6 +50,30 @@ def test_clients_get_the_settings_as_they_spell_them() -> None:
     assert not {"settle.s", "timeout.s", "ids"} & config.keys()
 
 
+@pytest.mark.parametrize(
+    "servers",
+    [
+        "http://kafka:9092",
+        "kafka:99999",
+        "kafka:0",
+        "a b:9092",
+        "\x1b[31mkafka:9092",
+        "kafka:9092;other:9092",
+        "kafka:",
+    ],
+)
+def test_what_no_broker_can_be_reached_at_is_refused_at_once(servers: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"KAFKA_BOOTSTRAP_SERVERS: .*must be host:port"):
+        load(KafkaSettings, bootstrap_servers=servers)
+
+
+@pytest.mark.parametrize(
+    "servers", ["kafka", "a:1, b_c.d-e:65535,", "[::1]:9092", "SASL_SSL://10.0.0.1:9093", "", None]
+)
+def test_addresses_of_brokers_are_taken_as_the_client_takes_them(servers: str | None) -> None:
+    assert load(KafkaSettings, bootstrap_servers=servers).bootstrap_servers == servers
+
+
 def test_a_registry_s_url_holds_no_credentials() -> None:
     with pytest.raises(ConfigurationError, match="BASIC_AUTH_USER_INFO"):
         load(RegistrySettings, url="http://ann:secret@registry:8080")
