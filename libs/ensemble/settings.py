@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ensemble.errors import ConfigurationError, reason_in
 
@@ -38,6 +39,15 @@ _SERVER: Final = re.compile(
 )
 """A broker's address as the client takes it, with its port."""
 _HIGHEST_PORT: Final = 65_535
+
+
+def _has_place(url: str) -> bool:
+    """Return whether a URL has a host, and a port that there may be if it names one."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0  # above 65,535, asking for it raises
+    except ValueError:
+        return False
 
 
 class KafkaSettings(BaseSettings):
@@ -114,7 +124,7 @@ class RegistrySettings(BaseSettings):
     @classmethod
     def _check_url(cls, url: str | None) -> str | None:
         """Treat an empty variable, as deployment files set it, as one that is not set."""
-        if url and not re.fullmatch(r"(https?|mock)://[^@\s]+", url):
+        if url and not (re.fullmatch(r"(https?|mock)://[^@\s]+", url) and _has_place(url)):
             raise ValueError("must be http(s)://host:port/path; credentials go into ..._BASIC_AUTH_USER_INFO")
         return url or None
 
@@ -283,6 +293,10 @@ def load(settings: type[T], **values: Any) -> T:
             for e in error.errors(include_url=False)
         )
         raise ConfigurationError(f"settings: {mistakes}") from None
+    except SettingsError as error:  # what is to be JSON, and cannot be read as that
+        named = re.search(r'field "(\w+)"', str(error))
+        variable = f"{settings.model_config.get('env_prefix', '')}{named[1] if named else ''}".upper()
+        raise ConfigurationError(f"settings: {variable}: must be JSON, and cannot be read as that") from None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ConfigurationError
-from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings, load
+from ensemble.settings import CommandSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,20 @@ def test_what_no_broker_can_be_reached_at_is_refused_at_once(servers: str) -> No
 )
 def test_addresses_of_brokers_are_taken_as_the_client_takes_them(servers: str | None) -> None:
     assert load(KafkaSettings, bootstrap_servers=servers).bootstrap_servers == servers
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "http://registry:99999", "http://registry:0", "http://:8080", "registry:8080"]
+)
+def test_a_url_that_leads_nowhere_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"SCHEMA_REGISTRY_URL: .*must be http"):
+        load(RegistrySettings, url=url)
+
+
+def test_a_setting_that_is_to_be_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENSEMBLE_HEALTH_URLS", "{")
+    with pytest.raises(ConfigurationError, match="ENSEMBLE_HEALTH_URLS: must be JSON"):
+        load(CommandSettings)
 
 
 def test_a_registry_s_url_holds_no_credentials() -> None:
