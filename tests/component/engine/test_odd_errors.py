@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 
-from ensemble import RetryableError
+from ensemble import EventBus, RetryableError, Service, handles, role
 from ensemble.messages import Message
 from ensemble.policies.service import OutagePolicy
 from ensemble.testing.driver import ServiceTestDriver
@@ -23,8 +24,35 @@ from tests.support.scripted_service.controlled_service import (
     texts_of,
 )
 from tests.support.scripted_service.controlled_service import header as header_of
+from tests.support.scripted_service.messages import Script, Told
+from tests.support.scripted_service.service import catalogue_of
 
 EXITS = (SystemExit(3), asyncio.CancelledError("the pool is closed"))
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Tells what it was told, under the key that the message names."""
+
+    events: EventBus[Told]
+
+    @handles(Script)
+    def echo(self, command: Script) -> None:
+        self.events.emit(Told(account_id=command.account_id, text=command.steps[0]))
+
+
+def test_a_message_whose_key_nobody_could_read_holds_up_no_other_key() -> None:
+    # given a message that lies under another key than it names
+    driver = ServiceTestDriver(Service("shop", catalogue_of("shop"), roles=[role(Echo)]))
+    sent, astray = driver.record_of(quick("a", "a1"), "1"), driver.record_of(quick("", "nobody's"), "2")
+    astray = replace(astray, at_partition=sent.at_partition, raw_key=sent.raw_key)
+
+    # when
+    driver.receive_records([astray, sent])
+
+    # then
+    assert (driver.parked("a"), texts_of(driver, "a")) == (None, ["a1"])
+    assert header_of(driver.dead_letters[0], "__streams.errors.exception") == "MisplacedRecord"
 
 
 class Throttled(RetryableError):

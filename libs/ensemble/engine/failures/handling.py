@@ -26,6 +26,7 @@ from ensemble.errors import (
     OutOfScope,
     OversizedInput,
     RejectedInput,
+    UnencodableMessage,
     UnknownSaga,
 )
 from ensemble.messages.records import message_id, why_oversized
@@ -115,7 +116,7 @@ class Failures:
 
     def _sender_mistake(self, item: Item, error: Exception) -> Exception:
         """Return what to blame: a message under another key than its own is its sender's mistake."""
-        if not (isinstance(error, OutOfScope) and isinstance(item, RecordItem)):
+        if not (isinstance(error, OutOfScope | UnencodableMessage) and isinstance(item, RecordItem)):
             return error
         message, key = item.message_if_readable, item.input_topic.topic.key
         if message is None or item.record.key() == str(getattr(message, key)).encode():
