@@ -9,7 +9,8 @@ from typing import Final
 _CONTROLS: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # what terminals act upon: escape sequences begin with one of these
     "\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f"  # what turns or breaks lines
-    "\u00ad\u180e\u200b\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # what is not seen
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u3164\ufeff\uffa0\ufff0-\ufffb"  # what is not seen
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
     "\ud800-\udfff]"  # halves of characters, which no file takes
 )
 _FORMULA: Final = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")

@@ -26,8 +26,11 @@ def steers(text: str) -> bool:
         ("a\rb\nc\td\x7f", r"a\rb\nc\td\x7f"),
         ("admin\u202enimda\u2069", r"admin\u202enimda\u2069"),
         ("o-1\u200b", r"o-1\u200b"),
+        ("o-1\u3164", r"o-1\u3164"),
+        ("o-\u034f1\uffa0", r"o-\u034f1\uffa0"),
         ("half \ud800", r"half \ud800"),
         ("Grüße, 東京 👩\u200d🔧", "Grüße, 東京 👩\u200d🔧"),
+        ("葛\U000e0100 ❤\ufe0f", "葛\U000e0100 ❤\ufe0f"),
     ],
 )
 def test_control_characters_are_written_out(text: str, escaped: str) -> None:
