@@ -203,7 +203,7 @@ class _Canvas:
 
     def _detail(self, row: MessageRow, y: float) -> str:
         text = f"{row.says}  ·  {row.place}" if row.says else row.place
-        x = min(self._x(name) for name in (row.source, *row.targets)) + (32 if row.targets == (row.source,) else 8)
+        x = min(self._x(name) for name in (row.source, *row.targets)) + (32 if row.source in row.targets else 8)
         return _text(x, y + 40, text, int((self.width - x - 8) / LETTER))
 
     def _note(self, row: NoteRow, y: float) -> Iterator[str]:

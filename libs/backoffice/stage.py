@@ -248,19 +248,20 @@ class _Lines:
     def _label_below(self, key: Bundle, start: float, end: float, y: float, bent: Sequence[Bundle]) -> StageLabel:  # noqa: PLR0917
         """Return the label of a bend: below it, where no other line rises from it."""
         names, is_loop = self._short(key), key[0] == key[1]
-        if is_loop and self._is_last(key, bent):
-            first = Spot(min(start, end) - 16, y + 17, "start")
+        if is_loop and (side := self._side(key, bent)):
+            first = (
+                Spot(max(start, end) + 16, y + 17, "end") if side < 0 else Spot(min(start, end) - 16, y + 17, "start")
+            )
             return StageLabel(names, first, first.below(1), first.below(2))
         first = Spot((start + end) / 2 if is_loop else start + (end - start) * 0.45, y + 17, "middle")
         beside = Spot(first.x + len(names[0]) * GLYPH / 2 + 10, first.y, "start")
         return StageLabel(names, first, first.below(1), first.below(2) if is_loop else beside)
 
-    def _is_last(self, key: Bundle, bent: Sequence[Bundle]) -> bool:
-        """Return whether a loop is right of all other lines below its box, and there are some."""
-        others = [each for each in bent if key[0] in each[:2] and each != key]
-        return bool(others) and all(
-            self._middle(each[0]) + self._middle(each[1]) < 2 * self._middle(key[0]) for each in others
-        )
+    def _side(self, key: Bundle, bent: Sequence[Bundle]) -> int:
+        """Return on which side of all other lines below its box a loop is: 1 for right, -1 for left, 0 for neither."""
+        middle, others = self._middle(key[0]), [each for each in bent if key[0] in each[:2] and each != key]
+        rights = {sum(map(self._middle, each[:2])) > 2 * middle for each in others}
+        return (rights == {False}) - (rights == {True})
 
     def _names(self, key: Bundle) -> tuple[str, ...]:
         return tuple(dict.fromkeys(message.type for message in self.bundles[key]))
