@@ -53,9 +53,12 @@ def verify(
     1: violations. 5: nothing was found, but not everything was checked, as the first lines say.
     """
     from cli.verification import check, chosen_options, show_report
+    from ensemble.command_line.errors import Mistake
     from ensemble.command_line.profiles import use_current
     from ensemble.settings import KafkaSettings, load
 
+    if provider is not None and without_provider:
+        raise Mistake("--provider and --without-provider: give one of them")
     options = chosen_options(expect_orders, None if without_provider else provider or "", since, orders)
     use_current()
     report = check(load(KafkaSettings), replace(options, settle_s=settle))

@@ -130,6 +130,10 @@ OTHERS = {
     "up flag": (["up", "--port", "1"], ["--port"]),
     "no policy file": (["policies", "check"], ["FILE"]),
     "policy file that is not there": (["policies", "check", "/no/such/x.toml"], ["/no/such/x.toml", "cannot be read"]),
+    "a provider that is left out": (
+        ["verify", "--provider", "http://localhost:1", "--without-provider"],
+        ["--provider and --without-provider"],
+    ),
     "provider that is no address": (["verify", "--provider", "here"], ["--provider", "'here'", "http://"]),
 }
 
