@@ -179,13 +179,7 @@ class Orders:
 
     def of(self, order_ids: Sequence[str]) -> dict[str, OrderSummary]:
         """Return those of these orders that there are, by id."""
-        orders: dict[str, OrderSummary] = {}
-        with self._view.read() as db:
-            for begin in range(0, len(order_ids), _LOOKUP):
-                part = order_ids[begin : begin + _LOOKUP]
-                query = f"{_SELECT} WHERE status IS NOT NULL AND order_id IN ({','.join('?' * len(part))})"
-                orders |= {row[0]: _summary(row) for row in db.execute(query, part)}
-        return orders
+        return {order.order_id: order for order in self.find(order_ids)}
 
     def list(self, order_filter: OrderFilter, now: int, limit: int, offset: int = 0) -> tuple[OrderSummary, ...]:
         """Return the orders that match at `now` (epoch milliseconds), the latest change first."""
