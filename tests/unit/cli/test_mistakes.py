@@ -20,6 +20,8 @@ def ensemble(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     return CommandLine(capsys)
 
 
+PYPROJECT = str(Path(__file__).parents[3] / "pyproject.toml")
+"""A file that is there, and is no service's by its name."""
 PUBLISH = {
     "state": (["OrderState", "--example"], ["state"]),
     "no fields": (["CompleteOrder"], ["order_id", "--order-id", "--example"]),
@@ -158,9 +160,9 @@ UNKNOWN = {
     ),
     "no service to show": (["policies", "show", "kitchen"], ["SERVICE", "kitchen", "orchestrator"]),
     "the provider has none": (["policies", "show", "payment-sandbox"], ["SERVICE", "payment-sandbox"]),
-    "nobody's policy file": (["policies", "check", "pyproject.toml"], ["pyproject.toml", "--service", "orchestrator"]),
+    "nobody's policy file": (["policies", "check", PYPROJECT], ["pyproject.toml", "--service", "orchestrator"]),
     "policies for nobody": (
-        ["policies", "check", "pyproject.toml", "--service", "kitchen"],
+        ["policies", "check", PYPROJECT, "--service", "kitchen"],
         ["--service", "orchestrator"],
     ),
 }
