@@ -26,9 +26,11 @@ def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", output:
     from ensemble.command_line.connection import connect
     from ensemble.command_line.fields import make
     from ensemble.command_line.publishing import publish
+    from ensemble.program import command
 
-    command = make(ReceiveStock, {"warehouse_id": warehouse, "sku": sku, "quantity": quantity})
-    show_receipt(publish(connect(), command), command.model_dump(), output=output)
+    fields = {"warehouse_id": warehouse, "sku": sku, "quantity": quantity}
+    message = make(ReceiveStock, fields, f"see `{command('stock receive --help')}`")
+    show_receipt(publish(connect(), message), message.model_dump(), output=output)
 
 
 @group.command(epilog="Example: `ensemble stock show --warehouse main`.")

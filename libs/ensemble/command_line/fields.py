@@ -103,7 +103,7 @@ def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "give {fl
         reasons = "; ".join(f"{_where(location)}: {message}" for location, message in faults)
         names = dict.fromkeys(location[0] for location, _ in faults if location and location[0] in kind.model_fields)
         flags = _flags(map(str, names)) or flags_of(kind)
-        raise Mistake(f"{kind.__name__} is not valid: {reasons}; {advice.format(flags=flags)}") from None
+        raise Mistake(f"{kind.__name__} is not valid: {reasons}; {advice.replace('{flags}', flags)}") from None
 
 
 def _typed(kind: type[Message], name: str, text: str, hint: str) -> Any:

@@ -86,7 +86,7 @@ OTHERS = {
     ),
     "no quantity": (["stock", "receive", "grinder"], ["QUANTITY"]),
     "quantity that is none": (["stock", "receive", "grinder", "many"], ["QUANTITY"]),
-    "zero pieces": (["stock", "receive", "grinder", "0"], ["quantity"]),
+    "zero pieces": (["stock", "receive", "grinder", "0"], ["quantity", "stock receive --help"]),
     "sku": (["stock", "receive", "grinder!", "1"], ["sku"]),
     "tail limit": (["tail", "--limit", "0"], ["--limit"]),
     "tail in two forms": (["tail", "--format", "{key}", "-o", "json"], ["--format", "--output json"]),
