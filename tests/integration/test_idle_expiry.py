@@ -28,7 +28,7 @@ def forgetful_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield broker.start(on_stderr).bootstrap_servers
     finally:
-        broker.stop()
+        broker.kill()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield kafka.start(silent).bootstrap_servers
     finally:
-        kafka.stop()
+        kafka.kill()
 
 
 @pytest.fixture

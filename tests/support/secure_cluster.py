@@ -78,11 +78,15 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
 def secure_cluster(directory: Path) -> Iterator[SecureCluster]:
     """Run the broker, prepared as the documentation says."""
     security = Security(directory / "secrets")
-    with EmbeddedKafka(directory / "kafka", security=security) as running:
-        cluster = SecureCluster(running.bootstrap_servers, security)
+    kafka = EmbeddedKafka(directory / "kafka", security=security)
+    try:
+        bootstrap = kafka.start().bootstrap_servers
+        cluster = SecureCluster(bootstrap, security)
         services = [make() for make in MAKERS.values()]
         admin = cluster.access().admin
         topics.apply(admin, topics.all_topics(CATALOGUE, services))
         users.apply(admin, [*MAKERS, OPERATOR], security.directory)
         acls.apply(admin, [*service_permissions(services), *operator_permissions(OPERATOR, services)])
         yield cluster
+    finally:
+        kafka.kill()

@@ -94,8 +94,9 @@ class EmbeddedKafka:
             self._started = None
 
     def kill(self) -> None:
-        """End the broker as a crash would: no shutdown, data as they were. `restart` brings it back."""
-        self._running().process.kill()
+        """End the broker as a crash would, if it runs: no shutdown, data as they were. `restart` brings it back."""
+        if self._started:
+            self._started.process.kill()
 
     def pause(self) -> None:
         """Stop the broker's process without ending it, as a long garbage collection would, until `resume`."""

@@ -42,8 +42,9 @@ class BrokerProcess:
         self._close()
 
     def kill(self) -> None:
-        """End the broker as a crash would, and wait until it is gone."""
-        end(self.pid, grace_s=0)
+        """End the broker as a crash would, if it runs, and wait until it is gone."""
+        if not self.is_over:
+            end(self.pid, grace_s=0)
         self.supervisor.wait(STOP_LIMIT_S)
         self._close()
 

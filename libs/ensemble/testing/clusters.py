@@ -113,6 +113,7 @@ def _embedded(directory: Path) -> Iterator[Cluster]:
     try:
         yield Cluster(broker.start(on_stderr).bootstrap_servers, broker)
     finally:
+        broker.kill()  # what a thousand partitions would take seconds to write down is erased at once
         broker.stop()
         broker.erase()
 
