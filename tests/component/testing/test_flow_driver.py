@@ -341,6 +341,21 @@ def test_says_what_is_wrong_with_a_call(flow: OrderFlow, act: Callable[[OrderFlo
         act(flow)
 
 
+def test_a_record_of_another_topic_is_no_dead_letter(flow: OrderFlow) -> None:
+    flow.publish(place_order())
+    flow.run()
+    [placed] = flow.records("orders.events")[:1]
+    with pytest.raises(FlowError, match=r"a record of orders\.events is no dead letter of this flow"):
+        flow.redrive(placed)
+
+
+def test_no_time_at_all_may_pass(flow: OrderFlow) -> None:
+    """What is due already runs then."""
+    before = flow.clock.now()
+    flow.advance(0)
+    assert flow.clock.now() == before
+
+
 def test_raises_what_made_a_partition_stop(flow: OrderFlow) -> None:
     flow.publish(place_order())
     flow.run()
