@@ -30,6 +30,22 @@ _SCHEMA: Final = """
 """
 
 
+class KeyReused(Problem):
+    """The key was used for another request."""
+
+    def __init__(self) -> None:
+        reason = "the key was used for another request in the last 24 hours; give each request a key of its own"
+        super().__init__(HTTPStatus.UNPROCESSABLE_ENTITY, reason, field=KEY_FIELD)
+
+
+class StillRunning(Problem):
+    """The first request with the key has no answer yet."""
+
+    def __init__(self) -> None:
+        reason = "the request with this key is still running; ask again in a moment"
+        super().__init__(HTTPStatus.CONFLICT, reason, field=KEY_FIELD, headers={"Retry-After": "1"})
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a request was answered with: a document as JSON."""
@@ -53,9 +69,9 @@ class IdempotentRequests:
     def answer(self, scope: str, key: str, body: str, carry_out: Callable[[bool], Answer]) -> Answer:
         """Carry a request out, or return what it was answered with before.
 
-        `carry_out` is told whether the same was tried before and has failed, maybe after its effect. Raises Problem:
-        422 if the key was used for another body, 409 while the first request is running. What `carry_out` raises is
-        raised, and no answer is kept: the request may be repeated.
+        `carry_out` is told whether the same was tried before and has failed, maybe after its effect. Raises
+        KeyReused if the key was used for another body, and StillRunning while the first request is. What `carry_out`
+        raises is raised, and no answer is kept: the request may be repeated.
         """
         before = self._begin(scope, key, fingerprint(body))
         if isinstance(before, Answer):
@@ -84,11 +100,9 @@ class IdempotentRequests:
                 return row is not None and row[0] == body
         first_body, _, status, answer = row
         if first_body != body:
-            reason = "the key was used for another request in the last 24 hours; give each request a key of its own"
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, field=KEY_FIELD)
+            raise KeyReused
         if status is None:
-            reason = "the request with this key is still running; ask again in a moment"
-            raise Problem(HTTPStatus.CONFLICT, reason, field=KEY_FIELD, headers={"Retry-After": "1"})
+            raise StillRunning
         return Answer(status, answer, is_replayed=True)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -40,6 +41,15 @@ PASSING: Final = frozenset(
 
 class ClusterError(EnsembleError):
     """The cluster was reached, but did not do what it was asked to do."""
+
+
+@contextmanager
+def as_cluster_errors() -> Iterator[None]:
+    """Raise what the client raises as ClusterError, so that who asks a cluster meets errors of the runtime alone."""
+    try:
+        yield
+    except KafkaException as error:
+        raise ClusterError(f"Kafka: {error.args[0].str()}") from error
 
 
 def retry(

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from ensemble.kafka.errors import PASSING, ClusterError
+from ensemble.kafka.errors import PASSING, ClusterError, as_cluster_errors
 from ensemble.kafka.records import ReceivedRecord, TopicPlace, topic_place_of
 
 Select = Callable[[Message], bool]
@@ -50,7 +50,8 @@ class Reader:
     def start(self, offsets: Mapping[TopicPlace, int]) -> None:
         """Read these partitions from these offsets on, and no others."""
         self.positions = dict(offsets)
-        self._consumer.assign([TopicPartition(topic, p, offset) for (topic, p), offset in offsets.items()])
+        with as_cluster_errors():
+            self._consumer.assign([TopicPartition(topic, p, offset) for (topic, p), offset in offsets.items()])
 
     def behind(self, ends: Mapping[TopicPlace, int]) -> list[TopicPlace]:
         """Return the partitions that have not been read up to these ends."""
@@ -61,7 +62,9 @@ class Reader:
 
         Of the positions, only those of partitions that were read to their present end are moved.
         """
-        return [record for record in poll_batch(self._consumer, wait_s) if self._is_record(record)]
+        with as_cluster_errors():
+            records = poll_batch(self._consumer, wait_s)
+        return [record for record in records if self._is_record(record)]
 
     def fetch(self, wait_s: float) -> list[Message]:
         """Return the records like `poll`, and move the positions behind them: the caller handles them now."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 from ensemble.errors import EnsembleError
-from ensemble.kafka.client import KafkaException
 from ensemble.operations.findings import Finding
 from ensemble.operations.values import Result
 
@@ -43,8 +42,9 @@ def examine(examinations: Iterable[Examination]) -> Iterator[Check]:
         try:
             well, findings = examination.ask()
             yield _check(examination.name, well, tuple(findings))
-        except (EnsembleError, KafkaException, OSError, TimeoutError) as error:
-            yield Check(name=examination.name, verdict="unasked", message=f"could not be asked: {_in_words(error)}")
+        except (EnsembleError, OSError, TimeoutError) as error:
+            why = str(error) or type(error).__name__
+            yield Check(name=examination.name, verdict="unasked", message=f"could not be asked: {why}")
 
 
 def worst_of(checks: Iterable[Check]) -> CheckResult:
@@ -57,7 +57,3 @@ def _check(name: str, well: str, findings: tuple[Finding, ...]) -> Check:
         return Check(name=name, verdict="ok", message=well)
     verdict: CheckResult = "problem" if any(f.severity == "problem" for f in findings) else "warning"
     return Check(name=name, verdict=verdict, message="; ".join(f.message for f in findings), findings=findings)
-
-
-def _in_words(error: Exception) -> str:
-    return error.args[0].str() if isinstance(error, KafkaException) else str(error) or type(error).__name__

@@ -13,7 +13,7 @@ from backoffice.order_placement import AcceptedOrder, NewOrder
 from services.control_room.access import ActingPerson
 from services.control_room.api.parameters import problems, require_kafka
 from services.control_room.control_room import ControlRoom, Room
-from services.control_room.idempotency import KEY_FIELD, Answer, fingerprint
+from services.control_room.idempotency import KEY_FIELD, Answer, KeyReused, StillRunning, fingerprint
 from services.control_room.problems import Problem
 
 router = APIRouter(tags=["orders"], responses=problems(HTTPStatus.CONFLICT))
@@ -71,12 +71,11 @@ def _claim(room: ControlRoom, order: NewOrder, body: str, send: Callable[[], Ans
         return send()
     try:
         return room.requests.answer(_IDS, order.order_id, body, lambda _: send())
-    except Problem as problem:
-        if problem.document.field != KEY_FIELD:
-            raise
-        is_other = problem.document.status == HTTPStatus.UNPROCESSABLE_ENTITY
-        what = "was placed with other terms; give another id, or none" if is_other else "is being placed; ask again"
-        raise Problem(HTTPStatus.CONFLICT, f"order {order.order_id} {what}", field="order_id") from None
+    except KeyReused:
+        what = "was placed with other terms; give another id, or none"
+    except StillRunning:
+        what = "is being placed; ask again"
+    raise Problem(HTTPStatus.CONFLICT, f"order {order.order_id} {what}", field="order_id")
 
 
 def _refuse_existing(room: ControlRoom, order: NewOrder) -> None:

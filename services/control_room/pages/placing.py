@@ -19,6 +19,7 @@ from ensemble.operations import Invalid
 from services.control_room.access import ActingPerson
 from services.control_room.api.placing import place
 from services.control_room.control_room import ControlRoom, Room
+from services.control_room.idempotency import KeyReused
 from services.control_room.pages.forms import Fields, Form, number_of, rate_of, text_of
 from services.control_room.pages.plans import show_planned
 from services.control_room.pages.problem_pages import PageRoute
@@ -66,8 +67,8 @@ def place_orders(request: Request, room: Room, person: ActingPerson, form: Form)
             return _plan_burst(room, form)
         accepted = _place(room, person.name, form)
     except (Problem, EnsembleError, ValidationError) as error:
-        if isinstance(error, Problem) and error.document.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-            form = {**form, "key": [""]}  # it was used for another order: the next attempt has one of its own
+        if isinstance(error, KeyReused):
+            form = {**form, "key": [""]}  # the next attempt has one of its own
         return _show(request, room, form, problem=_words(error))
     if len(accepted) == 1:
         url = f"/orders/{quote(accepted[0].order_id, safe='')}"

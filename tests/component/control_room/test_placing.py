@@ -12,7 +12,7 @@ from backoffice.order_placement import NewOrder
 from contracts import OrderPlaced, PlaceOrder
 from ensemble.operations import Unreachable
 from services.control_room.api.placing import place
-from services.control_room.idempotency import Answer, IdempotentRequests, fingerprint
+from services.control_room.idempotency import Answer, IdempotentRequests, StillRunning, fingerprint
 from services.control_room.problems import Problem
 from tests.component.control_room.conftest import RoomInMemory
 
@@ -160,7 +160,7 @@ def test_a_request_that_still_runs_is_not_begun_again() -> None:
     again: list[Problem] = []
 
     def carry_out(_: bool) -> Answer:
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(StillRunning) as refused:
             requests.answer("orders", "k-1", "{}", carry_out)
         again.append(refused.value)
         return Answer(202, "{}")

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from ensemble.kafka.errors import ClusterError
 from ensemble.kafka.reading import Reader, poll_batch
@@ -44,6 +44,25 @@ def test_a_poll_moves_positions_at_the_end_only() -> None:
     consumer.coming += [*records(3), problem(KafkaError._PARTITION_EOF, offset=4)]
     reading.receive(0)
     assert reading.positions == {PLACE: 7}, "it never moves back"
+
+
+class BrokenConsumer:
+    """A consumer of a client that is at its end, as librdkafka's is after a fatal error."""
+
+    def assign(self, _: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._FATAL, "the client is gone"))
+
+    def poll(self, _: float) -> None:
+        self.assign(None)
+
+
+def test_what_the_client_raises_is_an_error_of_the_runtime() -> None:
+    consumer: Any = BrokenConsumer()
+    reading = Reader({}, make_consumer=lambda _: consumer)
+    with pytest.raises(ClusterError, match=r"^Kafka: the client is gone$"):
+        reading.start({PLACE: 0})
+    with pytest.raises(ClusterError, match=r"^Kafka: the client is gone$"):
+        reading.poll(0)
 
 
 def test_behind_is_what_has_not_been_read_to_an_end() -> None:

@@ -20,7 +20,7 @@ from ensemble.kafka.client.groups import CommittedOffset, GroupMember
 from ensemble.kafka.client.outbox import Outbox
 from ensemble.kafka.client.producing import GroupOffsets, Writer, write_together
 from ensemble.kafka.connection import connect
-from ensemble.kafka.errors import ClusterError
+from ensemble.kafka.errors import ClusterError, as_cluster_errors
 from ensemble.kafka.offsets import high_watermarks, last_written, low_watermarks, offsets_at, stable_ends
 from ensemble.kafka.reading import Reader, Select
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
@@ -225,8 +225,8 @@ class ClusterClient:
     def broker_settings(self) -> dict[str, str | None]:
         """Return the settings of one broker of the cluster. Raises ClusterError if it may not be asked."""
         resource = ConfigResource(ConfigResource.Type.BROKER, str(self.brokers()[0]))
-        [answer] = self.admin.describe_configs([resource], request_timeout=self.limit_s).values()
-        settings = self.ask("its settings", lambda: answer.result(self.limit_s))
+        describe = partial(self.admin.describe_configs, [resource], request_timeout=self.limit_s)
+        [settings] = self.ask("its settings", lambda: [each.result(self.limit_s) for each in describe().values()])
         return {name: entry.value for name, entry in settings.items()}
 
     def replicas(self) -> list[PartitionReplicas]:
@@ -260,7 +260,8 @@ class ClusterClient:
 
         Kafka refuses the offsets of an outsider while the group has members.
         """
-        metadata = groups.membership_of_an_outsider(self._reader_config(), group)
+        ask = partial(groups.membership_of_an_outsider, self._reader_config(), group)
+        metadata = self.ask("a group's state", ask)
         group_offsets = GroupOffsets(groups.offsets_to_commit(offsets), metadata)
         self._write(lambda: write_together(self.shared, records, group_offsets))
 
@@ -270,9 +271,8 @@ class ClusterClient:
         What else `question` raises is raised.
         """
         try:
-            return wait_for(question, self.limit_s + _GRACE_S, lambda: "no answer yet", self._on_wait_for(what))
-        except KafkaException as error:
-            raise ClusterError(f"Kafka: {error.args[0].str()}") from error
+            with as_cluster_errors():
+                return wait_for(question, self.limit_s + _GRACE_S, lambda: "no answer yet", self._on_wait_for(what))
         except TimeoutError:
             raise ClusterError(
                 f"Kafka at {self.bootstrap_servers} did not tell {what} within {self.limit_s:g} s "

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError
 from confluent_kafka.admin import AdminClient
 
 from ensemble.clock import until
-from ensemble.kafka.errors import ClusterError
+from ensemble.kafka.errors import ClusterError, as_cluster_errors
 from ensemble.kafka.offsets import high_watermarks, stable_ends
 from ensemble.kafka.reading import Reader
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
@@ -61,9 +61,10 @@ class Follower:
         """Return all records up to the present end, and wait for the end of transactions that are open now.
 
         So what one transaction wrote to several partitions is returned as a whole once any part of it has been.
-        Raises ClusterError if it takes longer than `limit_s`.
+        Raises ClusterError if the cluster does not answer, or it takes longer than `limit_s`.
         """
-        ends = high_watermarks(self._admin, self._reader.positions, limit_s)
+        with as_cluster_errors():
+            ends = high_watermarks(self._admin, self._reader.positions, limit_s)
         records: list[ReceivedRecord] = []
         for _ in until(limit_s):
             if not self._reader.behind(ends):

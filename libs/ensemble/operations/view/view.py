@@ -15,7 +15,7 @@ from sqlite3 import Connection, DatabaseError
 from typing import Final, Self
 
 from ensemble.clock import moment_of
-from ensemble.kafka.client import KafkaException, TopicPlace
+from ensemble.kafka.client import TopicPlace
 from ensemble.kafka.errors import ClusterError
 from ensemble.operations.errors import Unreachable
 from ensemble.operations.outgoing import now
@@ -114,9 +114,9 @@ class View:
             try:
                 as_of = now()
                 self._read_on_or_anew(as_of, on_progress)
-            except (ClusterError, KafkaException) as error:
+            except ClusterError as error:
                 self._stop_reading()
-                raise Unreachable(_in_words(error)) from None
+                raise Unreachable(str(error)) from None
             except BaseException:
                 self._stop_reading()
                 raise
@@ -284,7 +284,3 @@ def _least(readings: Sequence[_Reading]) -> dict[TopicPlace, int]:
         for place, offset in reading.offsets.items():
             least[place] = min(offset, least.get(place, offset))
     return least
-
-
-def _in_words(error: ClusterError | KafkaException) -> str:
-    return f"Kafka: {error.args[0].str()}" if isinstance(error, KafkaException) else str(error)
