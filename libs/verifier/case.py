@@ -15,6 +15,7 @@ from verifier.runtime_formats import MOST_SEEN, describe_pause
 from verifier.storage import BOOKING, KEPT, NO_ORDER, RAW, STATE, WAITED, Note, Rows
 
 ENDED: Final = ("completed", "cancelled")
+_LISTS: Final = ("begun", "done", "failed", "undone", "settled", "owed", "expected")
 
 
 class Decoders(NamedTuple):
@@ -128,22 +129,11 @@ class Case:
 
     def _state(self, note: Note, decoder: GenericDecoder) -> StateRecord:
         fields = self._decode(note, decoder)
+        steps = {name: tuple(fields.get(name, ())) for name in _LISTS}
         return StateRecord(
-            note[3],
-            note[4],
-            fields.get("status", ""),
-            fields.get("step"),
-            tuple(fields.get("begun", ())),
-            tuple(fields.get("done", ())),
-            tuple(fields.get("failed", ())),
-            tuple(fields.get("undone", ())),
-            tuple(fields.get("settled", ())),
-            tuple(fields.get("owed", ())),
-            tuple(fields.get("expected", ())),
-            fields.get("due_at"),
-            describe_pause(fields),
-            tuple(_seen(entry) for entry in fields.get("seen", ())),
-        )
+            offset=note[3], time=note[4], status=fields.get("status", ""), step=fields.get("step"), **steps,
+            due_at=fields.get("due_at"), paused=describe_pause(fields), seen=tuple(map(_seen, fields.get("seen", ()))),
+        )  # fmt: skip
 
     @cached_property
     def state(self) -> StateRecord | None:

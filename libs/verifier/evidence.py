@@ -62,14 +62,9 @@ class Evidence:
 
     def merge(self, other: Evidence) -> None:
         """Add what another process has found in other partitions, beside the dead letters that both know."""
-        self.first_times.update(other.first_times)
-        self.waiting.update(other.waiting)
-        self.resolved.update(other.resolved)
-        self.cleaned |= other.cleaned
-        self.paused_commands |= other.paused_commands
         self.asked += other.asked
-        self.answered |= other.answered
-        self.newer |= other.newer
+        for name in ("first_times", "waiting", "resolved", "cleaned", "paused_commands", "answered", "newer"):
+            getattr(self, name).update(getattr(other, name))
         for key, heads in other.heads.items():
             self.heads[key] += heads
         for place, values in other.edited.items():

@@ -182,6 +182,10 @@ class OpenOrder(NamedTuple):
     """Who or what pauses it, and why; empty: it is not paused."""
 
 
+Finding = str | tuple[object, str]
+"""What a check says in words, of the order that it looks at, or of the subject before the words."""
+
+
 class Violation(NamedTuple):
     """What a check has found; the fields are the keys of the JSON report."""
 

@@ -23,7 +23,7 @@ from verifier.checks.stock import check_stock
 from verifier.checks.traces import check_traces
 from verifier.checks.transitions import check_transitions
 from verifier.evidence import Evidence
-from verifier.facts import Message, OpenOrder, StateRecord, Violation
+from verifier.facts import Finding, Message, OpenOrder, StateRecord, Violation
 from verifier.storage import Archive
 
 CHECKS: Final[Mapping[str, str]] = {
@@ -43,7 +43,7 @@ CHECKS: Final[Mapping[str, str]] = {
 """What each check asks, for people."""
 _TELL_EVERY_S: Final = 2.0
 
-Check = Callable[[Case], Iterable[Violation]]
+Check = Callable[[Case], Iterable[Finding]]
 Tell = Callable[[str], None]
 
 
@@ -75,35 +75,36 @@ def judge(evidence: Evidence, archive: Archive, decoders: Decoders, tell: Tell, 
         if number % 1000 == 0 and time.monotonic() - last_report > _TELL_EVERY_S:
             last_report = time.monotonic()
             tell(f"verify: {judgement.counts['accepted']} orders judged")
-    judgement.violations += check_ids(archive)
+    judgement.violations += _violations("records", "", check_ids(archive))
     return judgement
 
 
 def judge_failures(evidence: Evidence) -> list[Violation]:
     """Judge what concerns no single order: dead letters, and what operators have asked for."""
-    return [*check_letters(evidence), *check_operations(evidence)]
+    letters, operations = check_letters(evidence), check_operations(evidence)
+    return [*_violations("dead letters", "", letters), *_violations("operations", "", operations)]
 
 
-def _checks(archive: Archive, *, has_provider: bool) -> list[Check]:
-    checks: list[Check] = [
-        check_stock,
-        check_endings,
-        check_inputs,
-        partial(check_state, archive=archive),
-        check_transitions,
-        check_pauses,
-        partial(check_traces, archive=archive),
-        check_copies,
-        check_failures,
-        check_sequence,
-        check_records,
-    ]
-    return [check_money, *checks] if has_provider else checks
+def _violations(check: str, order_id: str, findings: Iterable[Finding]) -> Iterator[Violation]:
+    for finding in findings:
+        subject, words = (order_id, finding) if isinstance(finding, str) else finding
+        yield Violation(check, str(subject), words)
 
 
-def _judge_case(judgement: Judgement, checks: list[Check], case: Case) -> None:
-    for check in checks:
-        judgement.violations += check(case)
+def _checks(archive: Archive, *, has_provider: bool) -> list[tuple[str, Check]]:
+    """Return the checks of one case. Records come last: the others have found out which states cannot be read."""
+    checks: list[tuple[str, Check]] = [
+        ("stock", check_stock), ("endings", check_endings), ("inputs", check_inputs),
+        ("order state", partial(check_state, archive=archive)), ("transitions", check_transitions),
+        ("pauses", check_pauses), ("traces", partial(check_traces, archive=archive)), ("dead letters", check_copies),
+        ("dead letters", check_failures), ("order per key", check_sequence), ("records", check_records),
+    ]  # fmt: skip
+    return [("money", check_money), *checks] if has_provider else checks
+
+
+def _judge_case(judgement: Judgement, checks: list[tuple[str, Check]], case: Case) -> None:
+    for name, check in checks:
+        judgement.violations += _violations(name, case.order_id, check(case))
     if not case.order_id:
         return
     state, counts = case.state, judgement.counts

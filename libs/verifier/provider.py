@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from http.client import HTTPException
 from typing import Any, Final
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from ensemble.proxies import exempt_loopback
@@ -14,6 +13,8 @@ from verifier.facts import Booking
 from verifier.source import CannotCheck
 
 _PAGE: Final = 10_000
+_FIELDS: Final = ("kind", "key", "order_id", "amount", "currency", "status", "id", "charge_key")
+"""Those of an entry that a `Booking` begins with, in its order."""
 
 
 def read_ledger(url: str, timeout_s: float) -> Iterator[Booking]:
@@ -43,24 +44,10 @@ def _page(url: str, timeout_s: float) -> Any:
     try:
         with urlopen(url, timeout=timeout_s) as answer:  # noqa: S310  its scheme was checked
             return json.load(answer)
-    except URLError as error:
-        why = error.reason if hasattr(error, "reason") else error
-        raise CannotCheck(f"the payment provider's ledger at {url} cannot be read: {why}; is the sandbox up?") from None
     except (OSError, ValueError, HTTPException) as error:
-        raise CannotCheck(
-            f"the payment provider's ledger at {url} cannot be read: {error}; is the sandbox up?"
-        ) from None
+        why = getattr(error, "reason", error)
+        raise CannotCheck(f"the payment provider's ledger at {url} cannot be read: {why}; is the sandbox up?") from None
 
 
 def _booking(entry: dict[str, Any]) -> Booking:
-    return Booking(
-        kind=entry["kind"],
-        key=entry["key"],
-        order_id=entry["order_id"],
-        amount=entry["amount"],
-        currency=entry["currency"],
-        status=entry["status"],
-        entry_id=entry["id"],
-        charge_key=entry["charge_key"],
-        at=entry.get("at", 0),
-    )
+    return Booking._make([*(entry[name] for name in _FIELDS), entry.get("at", 0)])

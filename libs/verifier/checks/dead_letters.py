@@ -10,34 +10,29 @@ from itertools import takewhile
 from verifier.case import Case
 from verifier.checks.inputs import duties_of, was_sent_again
 from verifier.evidence import Evidence
-from verifier.facts import DeadLetter, Message, Position, Raw, Violation
+from verifier.facts import DeadLetter, Finding, Message, Position, Raw
 from verifier.flow import COMMANDS
 from verifier.runtime_formats import EXCEPTION, VALUE_LENGTH, VALUE_SHA256
 
-CHECK = "dead letters"
 
-
-def check_letters(evidence: Evidence) -> Iterator[Violation]:
+def check_letters(evidence: Evidence) -> Iterator[Finding]:
     """Report dead letters that exist twice, that name no record, and that nobody has redriven."""
     times = Counter((letter.service, letter.source, letter.generation) for letter in evidence.letters)
     for (service, source, _), count in times.items():
         if source is not None and count > 1:
-            yield Violation(CHECK, str(source), f"lies {count} times in the dead letters of {service}")
+            yield source, f"lies {count} times in the dead letters of {service}"
     for letter in evidence.letters:
         if letter.source is None:
-            yield Violation(CHECK, str(letter.position), "its headers do not say which record it was")
-        for reason in _redriven_by_nobody(evidence, letter):
-            yield Violation(CHECK, str(letter.position), reason)
+            yield letter.position, "its headers do not say which record it was"
+        yield from ((letter.position, reason) for reason in _redriven_by_nobody(evidence, letter))
 
 
-def check_copies(case: Case) -> Iterator[Violation]:
+def check_copies(case: Case) -> Iterator[Finding]:
     """Report dead letters that differ from the record that they name."""
     for letter, raw in case.letters:
         source = letter.source
         if source is not None and source.offset >= case.evidence.firsts.get(source[:2], 0):
-            yield from (
-                Violation(CHECK, str(letter.position), reason) for reason in _compare(case, letter, source, raw)
-            )
+            yield from ((letter.position, reason) for reason in _compare(case, letter, source, raw))
 
 
 def _compare(case: Case, letter: DeadLetter, source: Position, now: Raw) -> Iterator[str]:
@@ -84,13 +79,13 @@ def _redriven_by_nobody(evidence: Evidence, letter: DeadLetter) -> Iterator[str]
         yield f"it says that it was redriven {letter.generation} times, which nobody has asked for"
 
 
-def check_failures(case: Case) -> Iterator[Violation]:
+def check_failures(case: Case) -> Iterator[Finding]:
     """Report missing and surplus failure events: each failed command is reported to its sender once per failure."""
     has_reports = "CommandFailed" in case.by_type
     for message in case.messages if case.order_id else ():
         if message.type in COMMANDS and (has_reports or case.evidence.was_given_up(message)):
             for duty in duties_of(message):
-                yield from (Violation(CHECK, str(message), reason) for reason in _told(case, message, duty.reader))
+                yield from ((message, reason) for reason in _told(case, message, duty.reader))
 
 
 def _told(case: Case, message: Message, service: str) -> Iterator[str]:

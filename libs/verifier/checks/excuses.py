@@ -85,15 +85,7 @@ def _followed(case: Case, message: Message, command: str, effect: str) -> bool:
     return any(each.type == effect for one in earlier for each in case.caused.get(one.message_id, ()))
 
 
-RULES: Final[Mapping[str, Callable[[Case, Message], bool]]] = {
-    rule.__name__: rule
-    for rule in (
-        noted,
-        placed_before,
-        order_known,
-        shipment_known,
-        packing_begun,
-        refunded_before,
-        dispatched_before,
-    )
-}
+_RULES: Final = (
+    noted, placed_before, order_known, shipment_known, packing_begun, refunded_before, dispatched_before,
+)  # fmt: skip
+RULES: Final[Mapping[str, Callable[[Case, Message], bool]]] = {rule.__name__: rule for rule in _RULES}

@@ -6,22 +6,20 @@ from collections.abc import Iterator
 
 from verifier.case import Case
 from verifier.checks.excuses import RULES
-from verifier.facts import Message, Violation
+from verifier.facts import Finding, Message
 from verifier.flow import DUTIES, EXTERNAL_TOPICS, READERS_OF, SENT_AGAIN, SERVICES, TYPES_OF, UNDONE_BY, Duty
 
-CHECK = "inputs"
 _UNREADABLE = Duty("")
 
 
-def check_inputs(case: Case) -> Iterator[Violation]:
+def check_inputs(case: Case) -> Iterator[Finding]:
     """Report inputs that a group has read and that have left no trace."""
     copied: set[tuple[str, int, bytes | None, str, str]] = set()
     for message in case.messages:
         is_repeat = message.topic in EXTERNAL_TOPICS and _is_copied(message, copied)
         for duty in duties_of(message):
             if case.evidence.was_read(duty.reader, message):
-                for reason in _judge(case, message, duty, is_repeat=is_repeat):
-                    yield Violation(CHECK, str(message), reason)
+                yield from ((message, reason) for reason in _judge(case, message, duty, is_repeat=is_repeat))
 
 
 def _is_copied(message: Message, copied: set[tuple[str, int, bytes | None, str, str]]) -> bool:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from verifier.evidence import Evidence
-from verifier.facts import Asked, Violation
+from verifier.facts import Asked, Finding
 from verifier.runtime_formats import ANSWERS_KEPT_MS, OPERATIONS
 
-CHECK: Final = "operations"
 
-
-def check_operations(evidence: Evidence) -> Iterator[Violation]:
+def check_operations(evidence: Evidence) -> Iterator[Finding]:
     """Report commands that a service has read and never answered, unless retention may have removed the answer."""
     for command in evidence.asked:
         was_read = evidence.committed.get(command.service, {}).get(command.position[:2], 0) > command.position.offset
         if was_read and not (_is_answered(evidence, command) or _has_expired(evidence, command)):
-            subject = f"{command.operation} {command.position}"
-            yield Violation(CHECK, subject, f"{command.service} has read it, and has not answered")
+            yield f"{command.operation} {command.position}", f"{command.service} has read it, and has not answered"
 
 
 def _has_expired(evidence: Evidence, command: Asked) -> bool:

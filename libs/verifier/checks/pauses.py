@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verifier.case import Case, is_full
-from verifier.facts import Message, Seen, Violation
+from verifier.facts import Message, Seen
 from verifier.runtime_formats import PAUSE, RESUME
 
-CHECK = "pauses"
 
-
-def check_pauses(case: Case) -> Iterator[Violation]:
+def check_pauses(case: Case) -> Iterator[str]:
     """Report commands of a paused order, and decisions in its state without their message on a topic."""
     if not is_full(case.states):
-        reasons = (*_while_paused(case), *_claimed(case))
-        yield from (Violation(CHECK, case.order_id, reason) for reason in reasons)
+        yield from _while_paused(case)
+        yield from _claimed(case)
 
 
 def _while_paused(case: Case) -> Iterator[str]:

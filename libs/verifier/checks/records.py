@@ -6,22 +6,19 @@ from collections.abc import Iterator
 
 from verifier.case import Case
 from verifier.checks.inputs import duties_of, is_put_aside
-from verifier.facts import Message, Violation
+from verifier.facts import Finding, Message
 from verifier.flow import KEY_OF
 from verifier.placement import describe_wrong_partition
 from verifier.storage import Archive
 
-CHECK = "records"
 
-
-def check_records(case: Case) -> Iterator[Violation]:
+def check_records(case: Case) -> Iterator[Finding]:
     """Report invalid records that no service has dead-lettered or still will."""
     for message in case.messages:
         reason = (message.fault if not duties_of(message) else "") if message.fault else _misplaced(case, message)
         if reason and not is_put_aside(case, message):
-            yield Violation(CHECK, str(message), reason)
-    for position, error in case.unreadable.items():
-        yield Violation(CHECK, str(position), f"state that cannot be read: {error}")
+            yield message, reason
+    yield from ((position, f"state that cannot be read: {error}") for position, error in case.unreadable.items())
 
 
 def _misplaced(case: Case, message: Message) -> str:
@@ -33,7 +30,7 @@ def _misplaced(case: Case, message: Message) -> str:
     return describe_wrong_partition(key, message.partition, case.evidence.partitions[topic])
 
 
-def check_ids(archive: Archive) -> Iterator[Violation]:
+def check_ids(archive: Archive) -> Iterator[Finding]:
     """Report ids that more than one message of a topic has, but where outsiders write."""
     for message in archive.repeated_ids():
-        yield Violation(CHECK, str(message), f"message id {message.message_id} is on this topic twice")
+        yield message, f"message id {message.message_id} is on this topic twice"

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verifier.case import Case
-from verifier.facts import Message, Violation
+from verifier.facts import Message
 from verifier.flow import SENT_AGAIN
 
-CHECK = "order per key"
 
-
-def check_sequence(case: Case) -> Iterator[Violation]:
+def check_sequence(case: Case) -> Iterator[str]:
     """Report effects of one order on one topic whose causes were in the opposite order on one input."""
     latest: dict[tuple[str | int, ...], Message] = {}
     for effect in case.messages if case.order_id else ():
@@ -21,8 +19,7 @@ def check_sequence(case: Case) -> Iterator[Violation]:
         line = (effect.service, effect.topic, effect.partition, cause.topic, cause.partition)
         before = latest.get(line)
         if before is not None and before.offset > cause.offset:
-            reason = f"{effect} follows from {cause}, after {before} that lies behind it took effect"
-            yield Violation(CHECK, case.order_id, reason)
+            yield f"{effect} follows from {cause}, after {before} that lies behind it took effect"
         else:
             latest[line] = cause
 

@@ -6,19 +6,17 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from verifier.case import Case
-from verifier.facts import Seen, StateRecord, Violation
+from verifier.facts import Seen, StateRecord
 from verifier.flow import EXTERNAL_TOPICS, STEPS
 from verifier.storage import Archive
 
-CHECK = "order state"
 
-
-def check_state(case: Case, archive: Archive) -> Iterator[Violation]:
+def check_state(case: Case, archive: Archive) -> Iterator[str]:
     """Report a state that claims messages that do not exist, or omits some that do."""
-    reasons = list(_ends(case))
+    yield from _ends(case)
     if case.state is not None:
-        reasons += [*_judge(case, case.state), *_noted(case, archive)]
-    yield from (Violation(CHECK, case.order_id, reason) for reason in reasons)
+        yield from _judge(case, case.state)
+        yield from _noted(case, archive)
 
 
 def _judge(case: Case, state: StateRecord) -> Iterator[str]:

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from verifier.case import Case
-from verifier.facts import Message, Violation
-
-CHECK = "stock"
+from verifier.facts import Finding, Message
 
 
 class Holding:
@@ -22,15 +20,15 @@ class Holding:
         self.still_reserved = self.reserved - self.released - self.dispatched
 
 
-def check_stock(case: Case) -> Iterator[Violation]:
+def check_stock(case: Case) -> Iterator[Finding]:
     """Compare an order's reservation with its terms, and a receipt's booking with what was received."""
     if case.order_id:
-        yield from (Violation(CHECK, case.order_id, reason) for reason in _judge(case))
+        yield from _judge(case)
     else:
         yield from _booked_twice(case)
         for fact in case.messages:
             if fact.type == "StockReceived" and not fact.fault:
-                yield from (Violation(CHECK, str(fact), reason) for reason in _booked_otherwise(case, fact))
+                yield from ((fact, reason) for reason in _booked_otherwise(case, fact))
 
 
 def _judge(case: Case) -> Iterator[str]:
@@ -65,12 +63,11 @@ def _of_cancelled(holding: Holding) -> Iterator[str]:
         yield f"is cancelled, but {_text(holding.dispatched)} was dispatched"
 
 
-def _booked_twice(case: Case) -> Iterator[Violation]:
+def _booked_twice(case: Case) -> Iterator[Finding]:
     facts = [each for each in case.messages if each.type == "StockReceived" and not each.fault]
     for fact in facts[1:]:
         fields = fact.fields
-        reason = f"{fact} books receipt {fields['receipt_id']} once more"
-        yield Violation(CHECK, f"{fields['warehouse_id']}/{fields['sku']}", reason)
+        yield f"{fields['warehouse_id']}/{fields['sku']}", f"{fact} books receipt {fields['receipt_id']} once more"
 
 
 def _booked_otherwise(case: Case, fact: Message) -> list[str]:

@@ -7,21 +7,20 @@ from collections.abc import Iterator
 
 from verifier.case import Case
 from verifier.checks.inputs import is_put_aside
-from verifier.facts import Message, Violation
+from verifier.facts import Finding, Message
 from verifier.flow import FROM_OUTSIDE
 from verifier.runtime_formats import TIMER
 from verifier.storage import Archive
 
-CHECK = "traces"
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
-def check_traces(case: Case, archive: Archive) -> Iterator[Violation]:
+def check_traces(case: Case, archive: Archive) -> Iterator[Finding]:
     """Report messages without a cause, and breaks in a trace; each where it happens, not again downstream."""
     adopted: dict[str, str] = {}
     for message in case.messages:
         if not message.fault and case.evidence.in_cut(message):
-            yield from (Violation(CHECK, str(message), reason) for reason in _judge(case, archive, message, adopted))
+            yield from ((message, reason) for reason in _judge(case, archive, message, adopted))
 
 
 def _judge(case: Case, archive: Archive, message: Message, adopted: dict[str, str]) -> Iterator[str]:

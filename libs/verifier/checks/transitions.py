@@ -7,21 +7,20 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 
 from verifier.case import Case
-from verifier.facts import Message, StateRecord, Violation
+from verifier.facts import Message, StateRecord
 from verifier.flow import FIRST, FOLLOWERS, NEXT_STATUSES
 
-CHECK = "transitions"
 _GROWING = ("begun", "done", "failed", "undone", "settled")
 
 
-def check_transitions(case: Case) -> Iterator[Violation]:
+def check_transitions(case: Case) -> Iterator[str]:
     """Report transitions that no order can make, in the history of its state and on the topics."""
     for before, after in pairwise(case.states):
-        yield from (Violation(CHECK, case.order_id, reason) for reason in _between(before, after))
+        yield from _between(before, after)
     if case.order_id:
         for topic, messages in groupby(case.messages, attrgetter("topic")):
             course = [each for each in messages if each.type in FOLLOWERS.get(topic, ())]
-            yield from (Violation(CHECK, case.order_id, reason) for reason in _illegal_successions(case, topic, course))
+            yield from _illegal_successions(case, topic, course)
 
 
 def _between(before: StateRecord, after: StateRecord) -> Iterator[str]:
