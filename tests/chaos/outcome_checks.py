@@ -94,7 +94,9 @@ def _work_pauses(system: System, parking: ParkingView, pause: WorkPause, orders:
 
 def _answers(parking: ParkingView, pause: WorkPause, service: str) -> list[int | None]:
     """Return when each partition of the service answered the pause; None: not yet."""
-    return [parking.answered.get((service, partition, pause.operation_id)) for partition in range(_PARTITIONS)]
+    return [
+        parking.answers.answered_at.get((service, partition, pause.operation_id)) for partition in range(_PARTITIONS)
+    ]
 
 
 def _begin(parking: ParkingView, pause: WorkPause, service: str, order: Order) -> int:

@@ -12,7 +12,7 @@ from ensemble.command_line.connection import entry_of, sources
 from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.records import RecordPlace
-from ensemble.operations import DEAD_LETTER, OPERATIONS, PARKED, Answers, Ask, DeadLetterEntry, Parked, ParkingStores
+from ensemble.operations import DEAD_LETTER, OPERATIONS, PARKED, Answers, DeadLetterEntry, Parked, ParkingStores
 from ensemble.system_messages.dead_letters import generation_of
 from launcher import SERVICES
 from tests.end_to_end.reading import Reading
@@ -29,12 +29,10 @@ class ParkingView:
 
     access: ClusterClient
     letters: dict[DeadLetterKey, DeadLetterEntry] = field(default_factory=dict)
-    answered: dict[Ask, int] = field(default_factory=dict)
-    """When the answer was written, epoch milliseconds."""
 
     def __post_init__(self) -> None:
         topics = [service + suffix for service in SERVICES for suffix in (PARKED, OPERATIONS, DEAD_LETTER)]
-        self._stores, self._answers = ParkingStores(sources()), Answers(sources())
+        self._stores, self.answers = ParkingStores(sources()), Answers(sources())
         self.reading, self._last_read_at = Reading(self.access, topics), time.monotonic()
 
     def close(self) -> None:
@@ -43,9 +41,10 @@ class ParkingView:
     def read_on(self) -> None:
         """Read all records that have come since."""
         while records := self._poll():
-            self._stores.take(record for record in records if record.topic.endswith(PARKED))
-            for record in records:
-                self._take(record)
+            self._stores.take(_of(records, PARKED))
+            self.answers.take(_of(records, OPERATIONS))
+            letters = (DeadLetterEntry(entry_of(record)) for record in _of(records, DEAD_LETTER))
+            self.letters.update((letter.identity, letter) for letter in letters)
 
     def parked(self) -> Iterator[Parked]:
         """Yield every parked key."""
@@ -76,11 +75,6 @@ class ParkingView:
         self._last_read_at = time.monotonic()
         return records
 
-    def _take(self, record: ReceivedRecord) -> None:
-        if record.topic.endswith(DEAD_LETTER):
-            letter = DeadLetterEntry(entry_of(record))
-            self.letters[letter.identity] = letter
-        elif record.topic.endswith(OPERATIONS):
-            earlier = set(self._answers.done)
-            self._answers.take([record])
-            self.answered.update(dict.fromkeys(self._answers.done.keys() - earlier, record.timestamp))
+
+def _of(records: list[ReceivedRecord], suffix: str) -> list[ReceivedRecord]:
+    return [record for record in records if record.topic.endswith(suffix)]

@@ -38,6 +38,8 @@ class Answers:
 
     sources: SchemaSourceSelector
     done: dict[Ask, OperationDone] = field(default_factory=dict)
+    answered_at: dict[Ask, int] = field(default_factory=dict)
+    """When the first answer to each was written, epoch milliseconds."""
     read: dict[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
 
     def take(self, records: Iterable[Any]) -> None:
@@ -47,7 +49,9 @@ class Answers:
             read = self.read.get((record.value or b"")[:PREFIX_LENGTH])
             answer = read(record.value) if read else None
             if isinstance(answer, OperationDone):
-                self.done[answer.service, answer.partition, answer.operation_id] = answer
+                ask = answer.service, answer.partition, answer.operation_id
+                self.done[ask] = answer
+                self.answered_at.setdefault(ask, record.timestamp)
 
     def missing(self, asks: Iterable[Ask]) -> list[Ask]:
         """Return the questions without an answer."""
