@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from ensemble.kafka.client import GroupMember
@@ -79,8 +80,10 @@ def _services(session: Session) -> list[str]:
 
 
 def _ask(session: Session, names: Sequence[str]) -> tuple[tuple[PartitionLag, ...], dict[str, list[GroupMember]]]:
-    lags = look_at_unread(session.client, read_lag(session.client, names))
-    return lags, _members(session, names)
+    with ThreadPoolExecutor(1) as beside:
+        members = beside.submit(_members, session, names)
+        lags = look_at_unread(session.client, read_lag(session.client, names))
+        return lags, members.result()
 
 
 def _members(session: Session, names: Sequence[str]) -> dict[str, list[GroupMember]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -69,23 +70,26 @@ def read_status(session: Session, view: View, endpoints: Endpoints | None = None
 
     Raises ClusterError if the cluster does not answer.
     """
-    audit, client = Audit(view), session.client
-    incidents, pauses = audit.incidents(open_only=True), audit.pauses()
-    facts = _Facts(
-        at=moment_of(now()),
-        totals=Failures(view).totals(),
-        incidents=Counter(incident.service for incident in incidents),
-        pauses={pause.name: pause for pause in pauses if pause.scope == "service"},
-        readiness=ask_readiness(endpoints or Endpoints()),
-    )
-    return Status(
-        as_of=facts.at,
-        cluster=ClusterStatus(
-            id=client.cluster_id(), bootstrap_servers=client.bootstrap_servers, brokers=len(client.brokers())
-        ),
-        services=tuple(map(facts.status_of, list_consumers(session))),
-        incidents=incidents,
-        pauses=pauses,
+    audit, at = Audit(view), moment_of(now())
+    with ThreadPoolExecutor() as threads:  # brokers and processes are asked at once: each answer takes its time
+        consumers, cluster = threads.submit(list_consumers, session), threads.submit(_read_cluster, session)
+        readiness = threads.submit(ask_readiness, endpoints or Endpoints())
+        incidents, pauses = audit.incidents(open_only=True), audit.pauses()
+        facts = _Facts(
+            at=at,
+            totals=Failures(view).totals(),
+            incidents=Counter(incident.service for incident in incidents),
+            pauses={pause.name: pause for pause in pauses if pause.scope == "service"},
+            readiness=readiness.result(),
+        )
+        services = tuple(map(facts.status_of, consumers.result()))
+        return Status(as_of=at, cluster=cluster.result(), services=services, incidents=incidents, pauses=pauses)
+
+
+def _read_cluster(session: Session) -> ClusterStatus:
+    client = session.client
+    return ClusterStatus(
+        id=client.cluster_id(), bootstrap_servers=client.bootstrap_servers, brokers=len(client.brokers())
     )
 
 

@@ -249,7 +249,8 @@ class ClusterClient:
 
     def committed_by(self, group: str) -> dict[TopicPlace, CommittedOffset]:
         """Return what the group has committed, by partition."""
-        places = self.places(name for name in self.topics() if not name.startswith("__"))
+        topics = self.topics().items()
+        places = [(name, number) for name, count in topics if not name.startswith("__") for number in range(count)]
         ask = partial(groups.committed_by, self._reader_config(), group, places, self.limit_s)
         return self.ask("a group's offsets", ask)
 
