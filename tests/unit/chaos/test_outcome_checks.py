@@ -51,7 +51,7 @@ def findings(
     system: Any = SimpleNamespace(watcher=watcher, ending=lambda _: ending, reason=lambda _: "because")
     operator_pauses = [*others, *([pause] if pause else [])]
     answered = {ask: at for each in operator_pauses for ask, at in answers_to(each).items()}
-    parking: Any = SimpleNamespace(answered=answered, parked=list, pauses=list)
+    parking: Any = SimpleNamespace(answers=SimpleNamespace(answered_at=answered), parked=list, pauses=list)
     operator: Any = SimpleNamespace(pauses=operator_pauses)
     order: Any = SimpleNamespace(order_id="o-1", kind=SimpleNamespace(ends=expected))
     return [finding.words for finding in check_outcomes(system, operator, parking, [order])]
@@ -135,7 +135,7 @@ def test_a_paused_participant_does_nothing_at_all() -> None:
 
 def test_a_pause_that_nobody_answered_is_found() -> None:
     pause = pause_of("service", "payment")
-    parking: Any = SimpleNamespace(answered={}, parked=list, pauses=list)
+    parking: Any = SimpleNamespace(answers=SimpleNamespace(answered_at={}), parked=list, pauses=list)
     found = [each.words for each in check_outcomes(Any, SimpleNamespace(pauses=[pause]), parking, [])]  # type: ignore[arg-type]  # no order is looked at
     assert found == [
         "not every partition of payment has answered",
@@ -144,7 +144,9 @@ def test_a_pause_that_nobody_answered_is_found() -> None:
 
 
 def held_back(parked: Sequence[Any] = (), in_force: Sequence[str] = ()) -> list[Finding]:
-    parking: Any = SimpleNamespace(answered={}, parked=lambda: parked, pauses=lambda: in_force)
+    parking: Any = SimpleNamespace(
+        answers=SimpleNamespace(answered_at={}), parked=lambda: parked, pauses=lambda: in_force
+    )
     return list(check_outcomes(Any, SimpleNamespace(pauses=[]), parking, []))  # type: ignore[arg-type]  # no order is looked at
 
 
