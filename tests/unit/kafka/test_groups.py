@@ -42,7 +42,7 @@ class Member:
 
 def committed(member: Any, limit_s: float = 5) -> dict[Any, CommittedOffset]:
     def make(config: dict[str, Any]) -> Any:
-        assert config == {"client.id": "me", "group.id": "shop"}
+        assert config == {"client.id": "me", "group.id": "shop", "reconnect.backoff.ms": 50}
         return member
 
     try:
