@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli.local_stack import stack_of
 from ensemble.command_line.publishing import client_of
-from ensemble.embedded import running
-from ensemble.embedded.layout import Layout
-from ensemble.embedded.os_processes import end
+from ensemble.embedded import kill_running
 from launcher import ALL, SERVICES, Fleet, Stack
 from tests.drills import loaded_program
 from tests.drills.load import Load
@@ -93,8 +91,7 @@ def _thrown_away(stage: Stack, directory: Path) -> Iterator[None]:
     """End the broker of a drill that went well without a clean stop: it would write down what is removed at once."""
     yield
     stage.fleet.stop()
-    if broker := running.read(Layout(directory)):
-        end(broker.pid, grace_s=0)
+    kill_running(directory)
 
 
 @dataclass(frozen=True)

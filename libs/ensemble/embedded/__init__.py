@@ -7,7 +7,7 @@ from ensemble.embedded.layout import default_directory
 from ensemble.embedded.open_files import check_open_files
 from ensemble.embedded.probe import cluster_at
 from ensemble.embedded.progress import OnProgress, Step, on_stderr, silent
-from ensemble.embedded.running import Running, find_running
+from ensemble.embedded.running import Running, find_running, kill_running
 from ensemble.embedded.security import ADMIN, Security
 from ensemble.lazy import import_on_first_use
 
@@ -27,6 +27,7 @@ __all__ = [
     "cluster_at",
     "default_directory",
     "find_running",
+    "kill_running",
     "make_certificates",
     "on_stderr",
     "silent",

@@ -14,7 +14,6 @@ from contracts import RequestCancellation
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.selection import control_flow
-from ensemble.operations import now
 from services.app import APP
 from tests.support.order_messages import place_order
 
@@ -24,7 +23,7 @@ HOSTILE = "</text><script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}\x1b[31m" +
 
 def diagram_of(flow: Any, order_id: str = "o-1", later_ms: int = 0) -> SequenceDiagram:
     history = read_history(session_on(flow), control_flow(), order_id)
-    return build_sequence(history, DECLARED, now() + later_ms)
+    return build_sequence(history, DECLARED, flow.flow.clock.now() + later_ms)
 
 
 def test_every_message_is_an_arrow_with_who_decided_it(flow: Any) -> None:
@@ -48,7 +47,7 @@ def test_silence_resends_and_the_declared_rest_are_rows_too(flow: Any) -> None:
     flow.settle()
     flow.advance(30)
 
-    diagram = diagram_of(flow, later_ms=60_000)
+    diagram = diagram_of(flow, later_ms=30_000)
 
     again = diagram.messages[-1]
     (note,) = [row for row in diagram.rows if isinstance(row, NoteRow)]
@@ -65,7 +64,7 @@ def test_all_times_of_a_drawing_are_since_its_first_message(flow: Any) -> None:
     flow.settle()
     flow.advance(30)
 
-    svg = draw_sequence(diagram_of(flow, later_ms=60_000))
+    svg = draw_sequence(diagram_of(flow, later_ms=30_000))
 
     times = re.findall(r'class="time">([^<]*)<', svg)
     assert all(re.fullmatch(r"((overdue|next|then) )?\+\S+ (s|min)|then|next", each) for each in times), times
