@@ -7,7 +7,6 @@ from backoffice.order_records import (
     find_dead_letters,
     find_records,
     places_of,
-    starts_of,
 )
 
 __all__ = [
@@ -17,5 +16,4 @@ __all__ = [
     "find_dead_letters",
     "find_records",
     "places_of",
-    "starts_of",
 ]

@@ -99,15 +99,6 @@ def find_dead_letters(
     return OrderRecords(order_id, (log.between(_lifetime(state)[0], None),), log.ends, 0)
 
 
-def starts_of(records: OrderRecords) -> dict[TopicPlace, int]:
-    """Return the offset of each partition that an order's first record lies behind, or its end without a span."""
-    first: dict[TopicPlace, int] = dict(records.ends)
-    for spans in records.rounds:
-        for place, span in spans.items():
-            first[place] = min(first[place], span.start)
-    return first
-
-
 @dataclass(frozen=True)
 class _Log:
     """The partitions that can hold the order, with the offsets that they have."""

@@ -213,8 +213,6 @@ def _refuse_other_sites(request: Request) -> None:
 
 FROM_HERE: Final = Depends(_refuse_other_sites)
 """For a page that keeps something although it is a GET, which the gate lets pass whatever page has led to it."""
-Viewer = Annotated[Person, Depends(_person_of)]
-"""Who asks."""
 ActingPerson = Annotated[Person, Depends(_actor_of)]
 """Who asks for something to be done, and may."""
 

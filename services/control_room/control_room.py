@@ -43,6 +43,8 @@ from services.control_room.settings import ControlRoomSettings
 from services.control_room.view_updates import ViewUpdates
 
 _SAMPLE_EVERY_S: Final = 5.0
+_UNWATCHED_S: Final = 1.0
+"""How often the view is brought up to date while nobody looks or waits: each time costs the brokers, too."""
 VIA: Final = "control-room"
 """The program's name, in the audit and in the source of its messages."""
 
@@ -93,7 +95,7 @@ class ControlRoom:
         live, events = LiveEvents(), ChangeEvents(view)
         updates = ViewUpdates(
             view,
-            settings.refresh_s,
+            lambda: settings.refresh_s if live.open_streams else max(settings.refresh_s, _UNWATCHED_S),
             on_changes=lambda changes: live.publish(events.events_of(changes)),
             on_lost=lambda lost: live.publish([reset_event(lost, "more has changed at once than is kept")]),
             on_status=lambda status: live.publish([LiveEvent("view", "", status.model_dump_json())]),
@@ -116,7 +118,7 @@ class ControlRoom:
             placement=placement,
             actions=actions,
             samples=samples,
-            sampling=Repetition("samples", lambda: bool(samples.take(now())), _SAMPLE_EVERY_S),
+            sampling=Repetition("samples", lambda: bool(samples.take(now())), lambda: _SAMPLE_EVERY_S),
             history=history,
             brokers=brokers,
             demonstration=demonstration,

@@ -81,6 +81,7 @@ class LiveEvents:
 
     @property
     def open_streams(self) -> int:
+        """How many pages, and requests that wait, listen."""
         return len(self._streams)
 
     @property

@@ -13,23 +13,24 @@ _LOG: Final = structlog.get_logger()
 
 
 class Repetition:
-    """Work that is done at once and then every so many seconds, until it is stopped; no fault of it ends that."""
+    """Work that is done at once and then after every pause, until it is stopped; no fault of it ends that."""
 
     def __init__(
         self,
         name: str,
         work: Callable[[], bool],
-        every_s: float,
+        pause_s: Callable[[], float],
         *,
         longest_pause_s: float = 0.0,
         on_fault: Callable[[Exception], None] | None = None,
     ) -> None:
         """Do nothing yet. `work` returns whether it could be done; the pause doubles up to the longest while it cannot.
 
-        `on_fault` is told what nobody expected.
+        `pause_s` is asked after each time, since how often it is worth while may change. `on_fault` is told what
+        nobody expected.
         """
         self._name, self._work, self._on_fault = name, work, on_fault
-        self._every_s, self._longest_s = every_s, max(longest_pause_s, every_s)
+        self._pause_s, self._longest_s = pause_s, longest_pause_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -44,9 +45,10 @@ class Repetition:
             self._thread.join(limit_s)
 
     def _run(self) -> None:
-        pause_s = self._every_s
+        pause_s = self._pause_s()
         while not self._stopping.is_set():
-            pause_s = self._every_s if self._try() else min(2 * pause_s, self._longest_s)
+            is_done, usual_s = self._try(), self._pause_s()
+            pause_s = usual_s if is_done else min(2 * pause_s, max(self._longest_s, usual_s))
             self._stopping.wait(pause_s)
 
     def _try(self) -> bool:

@@ -47,7 +47,7 @@ class ControlRoomSettings(BaseSettings):
     data_dir: Path | None = None
     """Where its files lie; by default `control-room` beside the data of the embedded Kafka."""
     refresh_s: float = Field(default=0.25, ge=0.05, le=60)
-    """How often the view is brought up to date."""
+    """How often the view is brought up to date; once a second at most while no live stream is open."""
     broker_facts_s: float = Field(default=1.5, ge=0, le=60)
     """How long all pages share one answer of the brokers: how far services are behind, and which do not run."""
     heartbeat_s: float = Field(default=15, ge=0.01, le=300)

@@ -50,15 +50,15 @@ class ViewUpdates:
     """Syncs a view and hands on its changes. One thread updates; any thread may ask for the status."""
 
     def __init__(
-        self, view: View, every_s: float, *, on_changes: OnChanges, on_lost: OnLost, on_status: OnStatus
+        self, view: View, pause_s: Callable[[], float], *, on_changes: OnChanges, on_lost: OnLost, on_status: OnStatus
     ) -> None:
-        """Read nothing yet."""
+        """Read nothing yet. `pause_s` says how long the view is left as it is after an update."""
         self._on_lost, self._on_status = on_lost, on_status
         self._view, self._on_changes = view, on_changes
         self._subscription, self._lost = view.feed.subscribe(), 0
         self._status = ViewStatus(as_of=view.as_of())
         self._repetition = Repetition(
-            "view", self.update, every_s, longest_pause_s=_LONGEST_PAUSE_S, on_fault=self._note_fault
+            "view", self.update, pause_s, longest_pause_s=_LONGEST_PAUSE_S, on_fault=self._note_fault
         )
 
     @property

@@ -10,7 +10,9 @@ from tests.support.order_messages import place_order
 def test_it_is_told_that_the_view_is_current_again_though_there_was_something_to_read(room: RoomInMemory) -> None:
     # given a view that could not be brought up to date for a while
     told: list[ViewStatus] = []
-    updates = ViewUpdates(room.room.view, 1.0, on_changes=lambda _: None, on_lost=lambda _: None, on_status=told.append)
+    updates = ViewUpdates(
+        room.room.view, lambda: 1.0, on_changes=lambda _: None, on_lost=lambda _: None, on_status=told.append
+    )
     updates.update()
     updates._note_problem("Kafka: all brokers are down")
 
@@ -29,7 +31,7 @@ def test_a_view_that_is_built_says_how_far_it_is_and_one_that_is_read_on_is_not_
     seen: list[bool] = []
     updates = ViewUpdates(
         room.room.view,
-        1.0,
+        lambda: 1.0,
         on_changes=lambda _: seen.append(updates.status.reading is not None),
         on_lost=lambda _: None,
         on_status=lambda _: None,

@@ -30,7 +30,7 @@ def test_work_goes_on_after_a_fault_that_nobody_expected_and_who_hears_of_it_may
         heard.append(str(error))
         raise RuntimeError("nobody listens")
 
-    repetition = Repetition("work", work, 0.001, on_fault=hear)
+    repetition = Repetition("work", work, lambda: 0.001, on_fault=hear)
     with capture_logs() as logs:
         repetition.start()
         is_done = work.is_done.wait(10)
@@ -39,3 +39,16 @@ def test_work_goes_on_after_a_fault_that_nobody_expected_and_who_hears_of_it_may
     assert is_done
     assert heard == ["a fault of its own"]
     assert [log["event"] for log in logs] == ["work.failed"]
+
+
+def test_the_pause_is_asked_for_after_each_time() -> None:
+    work, pauses = Work(), iter([0.001, 0.001, 600.0])
+
+    repetition = Repetition("work", work, lambda: next(pauses))
+    with capture_logs():
+        repetition.start()
+        is_done = work.is_done.wait(10)
+        repetition.stop()
+
+    assert is_done
+    assert (work.times, list(pauses)) == (2, [])
