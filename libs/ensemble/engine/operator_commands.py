@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import structlog
 
@@ -31,8 +31,15 @@ from ensemble.system_messages.state import ParkedRecord, Pause, RecordHeader, Re
 
 log = structlog.get_logger()
 
-CommandOutcome = tuple[Literal["done", "nothing_to_do", "refused"], str]
-DONE: Final[CommandOutcome] = ("done", "")
+
+class CommandOutcome(NamedTuple):
+    """What became of an operator's command, and why."""
+
+    result: Literal["done", "nothing_to_do", "refused"]
+    reason: str = ""
+
+
+DONE: Final = CommandOutcome("done")
 
 
 @dataclass(frozen=True)
@@ -92,16 +99,16 @@ class OperatorCommands:
         """
         name = _name_of(operation)
         if self._parking.was_done(name):
-            return "nothing_to_do", "it was carried out before"
+            return CommandOutcome("nothing_to_do", "it was carried out before")
         if isinstance(operation, RecordOperation) and operation.partition != self._partition:
-            return "refused", f"the record lies in partition {operation.partition}; send it there"
+            return CommandOutcome("refused", f"the record lies in partition {operation.partition}; send it there")
         step = self._by_type[type(operation)](operation)
         return step if isinstance(step, Reprocess | DiscardHead) else self._remember(operation, step)
 
     def complete(self, step: Reprocess | DiscardHead, refusal: str) -> CommandOutcome:
         """Return the outcome of a command whose `step` was done, or could not be done because of `refusal`."""
         if refusal:
-            return "refused", refusal
+            return CommandOutcome("refused", refusal)
         how = "redriven" if isinstance(step, Reprocess) else "discarded"
         self._resolve(step.command, how)
         return self._remember(step.command, DONE)
@@ -109,15 +116,15 @@ class OperatorCommands:
     def answer(self, operation: Operation, outcome: CommandOutcome) -> None:
         """Tell operators how a command went."""
         name = type(operation).__name__
-        reason = printable(outcome[1])[:TEXT_LIMIT]
-        log.info("operation.answered", operation=name, outcome=outcome[0], reason=reason, by=operation.requested_by)
-        answer = {"operation_id": operation.operation_id, "operation": name, "outcome": outcome[0], "words": reason}
+        reason = printable(outcome.reason)[:TEXT_LIMIT]
+        log.info("operation.answered", operation=name, outcome=outcome.result, reason=reason, by=operation.requested_by)
+        answer = {"operation_id": operation.operation_id, "operation": name, "outcome": outcome.result, "words": reason}
         place = {"service": self._service, "partition": self._partition, "at": self._batch.now}
         self._batch.emit_operation_event(OperationDone.model_validate(place | answer))
 
     def _remember(self, operation: Operation, outcome: CommandOutcome) -> CommandOutcome:
         """Remember a command that was not refused, and return its outcome."""
-        if outcome[0] != "refused":
+        if outcome.result != "refused":
             self._parking.mark_done(_name_of(operation), self._batch.now)
         return outcome
 
@@ -125,21 +132,23 @@ class OperatorCommands:
 
     def _pause(self, command: PauseWork) -> CommandOutcome:
         if (command.scope, command.name) in self._parking.pauses:
-            return "nothing_to_do", "it is paused already"
+            return CommandOutcome("nothing_to_do", "it is paused already")
         who = {"operation_id": command.operation_id, "requested_by": command.requested_by}
         self._parking.set_pause(command.scope, command.name, Pause(**who, reason=command.reason, at=command.at))
         return DONE
 
     def _resume(self, command: ResumeWork) -> CommandOutcome:
         if (command.scope, command.name) not in self._parking.pauses:
-            return "nothing_to_do", "it is not paused"
+            return CommandOutcome("nothing_to_do", "it is not paused")
         self._parking.set_pause(command.scope, command.name, None)
         count = self._parked.release(f"{command.scope}/{command.name}")
-        return "done", f"{count} parked keys go on" if count else ""
+        return CommandOutcome("done", f"{count} parked keys go on" if count else "")
 
     def _acknowledge_offset(self, command: SetOffset) -> CommandOutcome:
         before = "no offset" if command.before is None else str(command.before)
-        return "done", f"{command.topic}[{command.partition}] is read from {command.offset} on, instead of {before}"
+        return CommandOutcome(
+            "done", f"{command.topic}[{command.partition}] is read from {command.offset} on, instead of {before}"
+        )
 
     # -- records --------------------------------------------------------------------------------------------------
 
@@ -147,21 +156,21 @@ class OperatorCommands:
         key = command.parking_key.encode()
         earlier = self._parking.resolution(key, command.place, command.generation) if command.redriven_from else None
         if earlier is not None:
-            return "nothing_to_do", f"it was {earlier.how} already"
+            return CommandOutcome("nothing_to_do", f"it was {earlier.how} already")
         number = self._parking.number_of(key, command.place)
         if number is not None:
             return self._redrive_parked(key, number, command)
         if not command.redriven_from:
-            return "nothing_to_do", "it is not held any more"
+            return CommandOutcome("nothing_to_do", "it is not held any more")
         return Reprocess(command, _record_of(command, self._batch.now).as_record())
 
     def _redrive_parked(self, key: bytes, number: int, command: RedriveRecord) -> CommandOutcome:
         entry, parked = self._parking.entry(key), dict(self._parking.records(key))[number]
         assert entry is not None, "the record is parked there"
         if number == entry.first and entry.status == "in_flight":
-            return "refused", IN_FLIGHT
+            return CommandOutcome("refused", IN_FLIGHT)
         if number != entry.first and command.edited is None:
-            return "nothing_to_do", "it waits behind another record of its key"
+            return CommandOutcome("nothing_to_do", "it waits behind another record of its key")
         self._parking.replace(key, number, _apply_redrive(parked, command))
         if command.redriven_from:
             self._resolve(command, "redriven")
@@ -172,11 +181,13 @@ class OperatorCommands:
     def _discard(self, command: DiscardRecord) -> CommandOutcome | DiscardHead:
         key = command.parking_key.encode()
         if (earlier := self._parking.resolution(key, command.place, command.generation)) is not None:
-            return "nothing_to_do", f"it was {earlier.how} already"
+            return CommandOutcome("nothing_to_do", f"it was {earlier.how} already")
         number, entry = self._parking.number_of(key, command.place), self._parking.entry(key)
         if number is not None and entry is not None:
             if number != entry.first:
-                return "refused", "other records of its key wait before it; redrive or discard the first one"
+                return CommandOutcome(
+                    "refused", "other records of its key wait before it; redrive or discard the first one"
+                )
             return DiscardHead(command, key)
         self._resolve(command, "discarded")
         return DONE

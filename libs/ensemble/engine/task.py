@@ -429,7 +429,7 @@ class PartitionTask:
         try:
             outcome = self._execute(operation)
         except OversizedOutput as error:
-            outcome = "refused", str(error)
+            outcome = CommandOutcome("refused", str(error))
         self._commands.answer(operation, outcome)
 
     def _execute(self, operation: Operation) -> CommandOutcome:
