@@ -45,7 +45,8 @@ FieldOrder = Mapping[str, Sequence[str]]
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _INT_RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-_UNIONS: Final = (Union, types.UnionType)
+UNIONS: Final = (Union, types.UnionType)
+"""How Python writes that a value is one of several types."""
 _DECODED_ONCE_MORE: Final = (EncodedBytes, EncodedStr, Json)
 """What pydantic takes as text and decodes when it makes a message: what it has decoded is written, and read as text."""
 _PLAIN: Final[dict[Any, str | Schema]] = {
@@ -177,7 +178,7 @@ class _Writer:
                 at, f"a record holds what was decoded, and reading would decode it again; write {_describe(hint.type)}"
             )
         origin = get_origin(hint.type)
-        if origin in _UNIONS:
+        if origin in UNIONS:
             return self.union(hint, name, at, default)
         if origin is None and isinstance(hint.type, type):
             return self.class_type(hint, name, at)
@@ -204,7 +205,10 @@ class _Writer:
                 at, f"a union holds None and one other type, not {_describe(hint.type)}; write a field for each"
             )
         one = _take_apart(inner[0])
-        avro = self.type_of(_Hint(one.type, (*one.metadata, *hint.metadata)), name, at)
+        one = _Hint(one.type, (*one.metadata, *hint.metadata))
+        if get_origin(one.type) in UNIONS:  # under an annotation or a name of its own; Avro has no union in a union
+            return self.union(one, name, at, default)
+        avro = self.type_of(one, name, at)
         return ["null", avro] if default is None or default is _NO_DEFAULT else [avro, "null"]
 
     def integer(self, hint: _Hint, _name: str, at: str) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import types
 from collections import abc
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from ensemble.messages.avro_types import unalias
+from ensemble.messages.avro_types import UNIONS, unalias
 
 ToPlain = Callable[[Any], dict[str, Any]]
 """Returns the fields of an instance as values that the Avro writer takes."""
@@ -51,7 +51,7 @@ def _convert_several(nested: tuple[tuple[str, _Convert], ...]) -> ToPlain:
 def _converter(annotation: Any, full_names: Mapping[str, str]) -> _Convert | None:
     annotation = _bare(annotation)
     origin, args = get_origin(annotation), get_args(annotation)
-    if origin in {Union, types.UnionType}:
+    if origin in UNIONS:
         return _optional_converter(next(arg for arg in args if arg is not types.NoneType), full_names)
     if origin is tuple:
         return _items_converter(_converter(args[0], full_names))
@@ -76,6 +76,8 @@ def _optional_converter(inner: Any, full_names: Mapping[str, str]) -> _Convert |
     Make a list of a tuple: the writer would take one of two values for such a pair.
     """
     inner = _bare(inner)
+    if get_origin(inner) in UNIONS:
+        return _converter(inner, full_names)
     convert = _converter(inner, full_names) or (list if get_origin(inner) is tuple else None)
     if convert is None:
         return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, create_model
@@ -57,13 +58,18 @@ def annotated(nesting: Nesting) -> Nesting:
 NESTINGS = st.recursive(st.sampled_from(PLAIN), around, max_leaves=4)
 
 
+def class_of(hint: Any) -> type[Event]:
+    keywords = {"schemas": SchemaSet(Path("unused"), "nested")}
+    kind: type[Event] = create_model("Nested", __base__=Event, __cls_kwargs__=keywords, it=(hint, ...))
+    return kind
+
+
 @settings(max_examples=150, deadline=None)
 @given(nesting=NESTINGS, data=st.data())
 def test_what_is_nested_comes_back_as_it_was(nesting: Nesting, data: st.DataObject) -> None:
     # given a class with one field of any type
     hint, values = nesting
-    keywords = {"schemas": SchemaSet(Path("unused"), "nested")}
-    kind: type[Event] = create_model("Nested", __base__=Event, __cls_kwargs__=keywords, it=(hint, ...))
+    kind = class_of(hint)
     message = kind.model_validate({"it": data.draw(values)})
 
     # when it is written
@@ -71,3 +77,16 @@ def test_what_is_nested_comes_back_as_it_was(nesting: Nesting, data: st.DataObje
 
     # then it is read as it was
     assert decoders_for(kind)[value[:5]](value) == message
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"), [(Part, Part(size=1, names=("a", "b"))), (Int32, 3), (tuple[str, ...], ("-type", "a"))], ids=str
+)
+def test_what_is_optional_twice_comes_back_as_it_was(hint: Any, value: Any) -> None:
+    # given an optional type under an annotation that is optional again
+    kind = class_of(Annotated[hint | None, Field(description="maybe")] | None)
+
+    for it in (value, None):
+        message = kind.model_validate({"it": it})
+        written = encoder_for(kind)(message)
+        assert decoders_for(kind)[written[:5]](written) == message

@@ -118,6 +118,7 @@ TYPES = [
     (Part, PART),
     (str | None, ["null", "string"]),
     (Price | None, ["null", PRICE]),
+    (Annotated[Price | None, Field(description="maybe")] | None, ["null", PRICE]),
     (tuple[Part, ...], {"type": "array", "items": PART}),
     (tuple[Int64 | None, ...], {"type": "array", "items": ["null", "long"]}),
     (Mapping[str, Price], {"type": "map", "values": PRICE}),
@@ -164,6 +165,11 @@ def test_a_default_is_spelled_as_avro_wants_it(hint: Any, default: Any, json: An
 def test_the_type_of_a_default_comes_first_in_its_union() -> None:
     [entry] = avro_schema(made(it=(str | None, "a")))["fields"]
     assert (entry["type"], entry["default"]) == (["string", "null"], "a")
+
+
+def test_an_optional_type_that_is_optional_again_has_one_union() -> None:
+    [entry] = avro_schema(made(it=(Annotated[Int32 | None, Field(description="maybe")] | None, 3)))["fields"]
+    assert (entry["type"], entry["default"]) == (["int", "null"], 3)
 
 
 def test_a_named_type_is_written_once_and_then_named() -> None:
