@@ -13,22 +13,15 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from benchmarks.meter import LARGEST_BATCH, HopRun, Meter, run_of_arguments
+from benchmarks.meter import CONSTANT_HEADERS, LARGEST_BATCH, HopRun, Meter, run_of_arguments
 from benchmarks.workload import SCHEMAS, OrderPlaced, OrderState, ProcessPayment
 from ensemble.kafka.worker import calm_collector
 from ensemble.messages import prefix_of, schema_name, schema_of, without_logical_types
-
-CONSTANT_HEADERS: Final = [
-    ("ce_specversion", b"1.0"),
-    ("ce_type", b"benchmarks.commands.ProcessPayment"),
-    ("ce_source", b"/services/hop"),
-    ("content-type", b"application/avro"),
-]
 
 
 def clients(run: HopRun) -> tuple[Consumer, Producer]:

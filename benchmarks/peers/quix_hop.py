@@ -14,15 +14,9 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from quixstreams import Application
 from quixstreams.models.serializers import Deserializer, Serializer
 
-from benchmarks.meter import Meter, run_of_arguments
+from benchmarks.meter import CONSTANT_HEADERS, Meter, run_of_arguments
 
 PREFIX = b"\0\0\0\0\1"
-CONSTANT_HEADERS = [
-    ("ce_specversion", b"1.0"),
-    ("ce_type", b"benchmarks.commands.ProcessPayment"),
-    ("ce_source", b"/services/hop"),
-    ("content-type", b"application/avro"),
-]
 
 
 class AvroReader(Deserializer):
