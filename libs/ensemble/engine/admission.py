@@ -73,7 +73,9 @@ class Admission:
             return False
         record = item.record
         entry, key, own_id = entry_of(record, item.rule.name, self.topic_ids), record.key() or b"", message_id(record)
-        was_handled = self._knows(entry, record) or self._was_handled_before_upgrade(record, key, own_id)
+        earlier = self._seen.entry_like(entry)
+        was_repeated = earlier is not None and _is_repetition(record, entry, earlier)
+        was_handled = was_repeated or self._was_handled_before_upgrade(record, key, own_id)
         self._batch.counts.duplicates += was_handled
         return was_handled
 
@@ -86,19 +88,13 @@ class Admission:
         record = item.record
         entry = _entry_of(record, item.rule.name, layer.source, layer.input_id, topic_ids=self.topic_ids)
         earlier = self._seen.entry_like(entry)
-        if earlier is not None and not self._knows(entry, record):
+        if earlier is not None and not _is_repetition(record, entry, earlier):
             raise ReusedId(
                 f"id {layer.input_id!r} of source {layer.source.decode(errors='replace')!r} was handled before, with "
                 "other content; publish each message under an id of its own"
             )
         layer.window_entry = entry
         return earlier is not None or self._was_handled_before_upgrade(record, record.key(), layer.input_id)
-
-    def _knows(self, entry: bytes, record: ConsumedRecord) -> bool:
-        """Return whether the record was handled. A release before has not noted which type of message it was."""
-        assert self._seen is not None, "the caller has asked"
-        earlier = self._seen.entry_like(entry)
-        return earlier is not None and earlier in {entry, with_content(entry, _value_of(record)[PREFIX_LENGTH:])}
 
     def _was_handled_before_upgrade(self, record: ConsumedRecord, key: bytes, input_id: str) -> bool:
         """Return whether a release before has handled the id; it knew no place of a topic that was made again."""
@@ -136,6 +132,11 @@ def _entry_of(
     says = value[PREFIX_LENGTH:] if value[:1] == b"\0" else value  # the schema id differs between registries
     content = message.encode() + b"/" + says  # types that have the same fields have the same bytes
     return window_entry(scope, record.key() or b"", source, message_id=input_id, content=content)
+
+
+def _is_repetition(record: ConsumedRecord, entry: bytes, earlier: bytes) -> bool:
+    """Return whether the earlier entry of the same identity says the same; a release before noted no type in it."""
+    return earlier in {entry, with_content(entry, _value_of(record)[PREFIX_LENGTH:])}
 
 
 def _value_of(record: ConsumedRecord) -> bytes:
