@@ -294,8 +294,8 @@ def load(settings: type[T], **values: Any) -> T:
         )
         raise ConfigurationError(f"settings: {mistakes}") from None
     except SettingsError as error:  # what is to be JSON, and cannot be read as that
-        named = re.search(r'field "(\w+)"', str(error))
-        variable = f"{settings.model_config.get('env_prefix', '')}{named[1] if named else ''}".upper()
+        field_name = re.search(r'field "(\w+)"', str(error))
+        variable = f"{settings.model_config.get('env_prefix', '')}{field_name[1] if field_name else ''}".upper()
         raise ConfigurationError(f"settings: {variable}: must be JSON, and cannot be read as that") from None
 
 

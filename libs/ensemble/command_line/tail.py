@@ -65,12 +65,12 @@ class Selection:
         if missing := [name for name in self.topics if name not in names]:
             advice = did_you_mean(missing[0], names) or f"see `{command('topics list')}`"
             raise UnknownName(f"TOPIC: no topic {missing[0]!r}; {advice}")
-        places = access.places(self.names())
-        chosen = [place for place in places if self.partition in {None, place[1]}]
-        if places and not chosen:
-            last = max(partition for _, partition in places)
+        everywhere = access.places(self.names())
+        places = [place for place in everywhere if self.partition in {None, place[1]}]
+        if everywhere and not places:
+            last = max(partition for _, partition in everywhere)
             raise UnknownName(f"--partition {self.partition}: the topics have partitions 0 to {last}")
-        return chosen
+        return places
 
     def names(self) -> list[str]:
         """Return the names of the topics: by default of all that carry commands and events."""

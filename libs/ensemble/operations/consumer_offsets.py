@@ -109,7 +109,7 @@ class OffsetPlan(Plan[OffsetMove]):
         """Return what is committed. Nothing beside an offset says which topic it was for."""
         moved = {move.place: CommittedOffset(move.offset) for move in self.items}
         topic = self.service + CONTROL
-        return moved | {(topic, kept.partition): CommittedOffset(kept.offset, kept.metadata) for kept in self.control}
+        return moved | {(topic, at.partition): CommittedOffset(at.offset, at.metadata) for at in self.control}
 
     def commands(self, intent: Intent) -> list[tuple[int, SetOffset]]:
         """Return what is kept on the control topic about each move, by partition."""
@@ -140,8 +140,10 @@ def plan_offsets(session: Session, target: Target) -> OffsetPlan:
     control = _control(target, committed, partitions)
     if target.to == STATE:
         control |= _control_by_state(session, target, partitions, committed)
-    kept = tuple(ControlOffset(partition=p, offset=at.offset, metadata=at.metadata) for (_, p), at in control.items())
-    return OffsetPlan(service=target.service, items=tuple(moves), control=kept, as_of=as_of)
+    control_offsets = tuple(
+        ControlOffset(partition=p, offset=at.offset, metadata=at.metadata) for (_, p), at in control.items()
+    )
+    return OffsetPlan(service=target.service, items=tuple(moves), control=control_offsets, as_of=as_of)
 
 
 def set_offsets(session: Session, plan: OffsetPlan, intent: Intent) -> None:

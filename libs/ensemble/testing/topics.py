@@ -22,11 +22,11 @@ Entry = tuple[int, StoredRecord]
 
 def require_services(services: object) -> tuple[Service, ...]:
     """Return the services. Raises ConfigurationError for what is none, such as the function that makes one."""
-    given = tuple(services) if isinstance(services, Iterable) else (services,)
-    for one in given:
+    candidates = tuple(services) if isinstance(services, Iterable) else (services,)
+    for one in candidates:
         if not isinstance(one, Service):
             raise ConfigurationError(f"{one!r} is no service" + ("; call it, and pass what it returns" * callable(one)))
-    return given
+    return candidates
 
 
 class MemoryTopics:
