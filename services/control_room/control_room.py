@@ -95,7 +95,7 @@ class ControlRoom:
         live, events = LiveEvents(), ChangeEvents(view)
         updates = ViewUpdates(
             view,
-            lambda: settings.refresh_s if live.open_streams else max(settings.refresh_s, _UNWATCHED_S),
+            lambda: refresh_pause(settings, live),
             on_changes=lambda changes: live.publish(events.events_of(changes)),
             on_lost=lambda lost: live.publish([reset_event(lost, "more has changed at once than is kept")]),
             on_status=lambda status: live.publish([LiveEvent("view", "", status.model_dump_json())]),
@@ -164,6 +164,11 @@ class ControlRoom:
     @property
     def stock(self) -> Stock:
         return Stock(self.view)
+
+
+def refresh_pause(settings: ControlRoomSettings, live: LiveEvents) -> float:
+    """Return after how many seconds the view is brought up to date again."""
+    return settings.refresh_s if live.open_streams else max(settings.refresh_s, _UNWATCHED_S)
 
 
 def projections_of(session: Session) -> Sequence[Projection]:

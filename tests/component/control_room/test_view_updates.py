@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from services.control_room.control_room import refresh_pause
+from services.control_room.live_events import Interest, LiveEvents
+from services.control_room.settings import ControlRoomSettings
 from services.control_room.view_updates import ViewStatus, ViewUpdates
 from tests.component.control_room.conftest import RoomInMemory
 from tests.support.order_messages import place_order
@@ -49,3 +54,14 @@ def test_a_view_that_is_built_says_how_far_it_is_and_one_that_is_read_on_is_not_
     assert any(built)
     assert seen
     assert not any(seen)
+
+
+def test_the_view_is_brought_up_to_date_more_often_while_somebody_looks() -> None:
+    async def pause_beside_a_page() -> float:
+        live = LiveEvents()
+        live.open(Interest())
+        return refresh_pause(ControlRoomSettings(refresh_s=0.25), live)
+
+    assert refresh_pause(ControlRoomSettings(refresh_s=0.25), LiveEvents()) == 1.0
+    assert refresh_pause(ControlRoomSettings(refresh_s=5), LiveEvents()) == 5.0
+    assert asyncio.run(pause_beside_a_page()) == 0.25
