@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import repeat
+from json import JSONDecodeError
 from typing import Any
 
 import httpx2
@@ -34,6 +35,9 @@ class Answers:
     def get_schema(self, _: int) -> Any:
         self.asked += 1
         return self.answer()
+
+    def clear_caches(self) -> None:
+        """Keep nothing anyway."""
 
 
 def registry(answer: Callable[[], Any], clock: SteadyClock | None = None, **settings: Any) -> tuple[Registry, Answers]:
@@ -121,7 +125,7 @@ def test_after_a_failure_nothing_is_asked_for_a_while() -> None:
         (refusal(401, 40101), "SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO"),
         (refusal(503, 50301, "starting"), "503: starting"),
         (refusal(429, 42901, "slowly"), "429: slowly"),
-        (ValueError("Expecting value"), "not JSON"),
+        (JSONDecodeError("Expecting value", "<html>", 0), "not JSON"),
         (httpx2.ReadTimeout("timed out"), "timed out"),
     ],
 )

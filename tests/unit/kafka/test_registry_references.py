@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka.schema_registry import RegisteredSchema, Schema, SchemaReference
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 from fastavro import parse_schema, schemaless_writer
 
 from contracts import PlaceOrder
@@ -31,15 +32,21 @@ FIELDS = {
 class Subjects:
     """A registry's client: one schema by its id, others by subject."""
 
-    def __init__(self, schema: Schema, **subjects: Schema) -> None:
+    def __init__(self, schema: Schema | None, **subjects: Schema) -> None:
         self._schema, self._subjects, self.asked = schema, subjects, 0
 
     def get_schema(self, schema_id: int) -> Schema:
         self.asked += 1
-        return self._schema
+        return _found(self._schema)
 
-    def get_version(self, subject: str, version: int) -> RegisteredSchema | None:
-        return RegisteredSchema(subject, version, 1, "", self._subjects[subject]) if subject in self._subjects else None
+    def get_version(self, subject: str, version: int) -> RegisteredSchema:
+        return RegisteredSchema(subject, version, 1, "", _found(self._subjects.get(subject)))
+
+
+def _found(schema: Schema | None) -> Schema:
+    if schema is None:
+        raise SchemaRegistryError(404, 40403, "not found")
+    return schema
 
 
 def registry(schema: Schema, **subjects: Schema) -> Registry:
@@ -103,6 +110,9 @@ def test_a_plain_record_is_left_as_it_is() -> None:
 
 
 REFERENCE = SchemaReference("x.Line", "line", 3)
+THERE = SchemaReference("x.Size", "size", 1)
+SIZE = wire({"type": "fixed", "name": "x.Size", "size": 1})
+NAMELESS = wire({"type": "fixed", "size": 1})
 
 
 @pytest.mark.parametrize(
@@ -115,11 +125,13 @@ REFERENCE = SchemaReference("x.Line", "line", 3)
         (wire("string"), "it is no record"),
         (wire({}, kind="PROTOBUF"), "it is a schema of PROTOBUF, and only Avro is read here"),
         (Schema("{", "AVRO"), "it is no JSON"),
+        (wire({"type": "record", "name": "A", "fields": [{}]}, THERE), "it, or a type that it refers to, is no Avro"),
+        (wire(OWN, SchemaReference("x.N", "nameless", 1)), "it, or a type that it refers to, is no Avro"),
         (wire(OWN, REFERENCE), "it refers to x.Line (line version 3), which the registry has not as a named type"),
     ],
 )
 def test_anything_else_says_at_once_what_it_is(schema: Schema, reason: str) -> None:
-    sources = registry(schema)
+    sources = registry(schema, size=SIZE, nameless=NAMELESS)
     for _ in range(2):
         with pytest.raises(UndecodableRecord) as refused:
             sources.find(ID)
@@ -143,7 +155,15 @@ def test_types_that_refer_to_each_other_without_end_are_refused() -> None:
         Registry(client, RegistrySettings(url="http://registry")).find(ID)
 
 
+def test_a_type_that_refers_to_itself_under_another_name_is_read_once() -> None:
+    itself = SchemaReference("x.Other", "line", 1)
+    line = wire({"type": "record", "name": "x.Line", "fields": []}, itself)
+    version = registry(wire(OWN, itself), line=line).find(ID)
+    assert version is not None
+    assert fingerprint(version.schema) == fingerprint(OWN)
+
+
 def test_an_id_that_is_not_there_is_waited_for() -> None:
-    client: Any = Subjects(None)  # type: ignore[arg-type]  # not found
+    client: Any = Subjects(None)
     with pytest.raises(SchemasUnavailable):
         Registry(client, RegistrySettings(url="http://registry", settle_s=10)).find(ID)

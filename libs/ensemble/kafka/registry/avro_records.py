@@ -35,13 +35,13 @@ def record_schema(schema: WireSchema, fetch: FetchReference) -> Schema:
         kind = "a union" if isinstance(content, list) else "no record"
         raise UndecodableRecord(f"it is {kind}, and a record of one type is needed: register each type by itself")
     definitions: dict[str, Schema] = {}
-    _collect(schema, fetch, definitions)
-    if not definitions:
-        return content
     try:
-        inlined: Schema = _shallow(_Inliner(definitions).inline(content, ""))
+        _collect(schema, fetch, definitions, set())
+        inlined: Schema = _shallow(_Inliner(definitions).inline(content, "")) if definitions else content
     except RecursionError:
         raise UndecodableRecord(_TOO_DEEP) from None
+    except (KeyError, TypeError, AttributeError):
+        raise UndecodableRecord("it, or a type that it refers to, is no Avro schema") from None
     return inlined
 
 
@@ -63,11 +63,15 @@ def _shallow(content: Any) -> Any:
     return content
 
 
-def _collect(schema: WireSchema, fetch: FetchReference, definitions: dict[str, Schema]) -> None:
-    """Add the types that the schema refers to, and those that they refer to."""
+def _collect(
+    schema: WireSchema, fetch: FetchReference, definitions: dict[str, Schema], fetched: set[tuple[object, object]]
+) -> None:
+    """Add the types that the schema refers to, and those that they refer to, each of which is `fetched` once."""
     for reference in schema.references or ():
-        if reference.name in definitions:
+        place = (reference.subject, reference.version)
+        if reference.name in definitions or place in fetched:
             continue
+        fetched.add(place)
         if len(definitions) == _MOST_REFERENCES:
             raise UndecodableRecord(f"it refers to more than {_MOST_REFERENCES} types")
         referred = fetch(reference)
@@ -78,7 +82,7 @@ def _collect(schema: WireSchema, fetch: FetchReference, definitions: dict[str, S
                 "which the registry has not as a named type"
             )
         definitions[full_name(content)] = content
-        _collect(referred, fetch, definitions)
+        _collect(referred, fetch, definitions, fetched)
 
 
 class _Inliner:

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from ensemble.clock import retry
 from ensemble.errors import ConfigurationError, RegistryRefusal, SchemasUnavailable, UndecodableRecord
 from ensemble.extras import imports_of_extra
+from ensemble.kafka.registry.answers import id_in, numbers_in, registered_in, schema_in
 from ensemble.kafka.registry.availability import Availability, Patience
 from ensemble.kafka.registry.avro_records import record_schema
 from ensemble.messages.avro_types import Schema
@@ -106,7 +107,7 @@ class Registry:
             raise UndecodableRecord(self._unreadable[schema_id])
         if schema_id >= DRAFT_IDS or schema_id in self._unknown:
             return None
-        registered = self.ask(lambda: self.client.get_schema(schema_id))
+        registered = self.ask(lambda: schema_in(self.client.get_schema(schema_id)))
         if registered is None:
             self._availability.require_settled(schema_id)
             self._unknown[schema_id] = True
@@ -119,8 +120,8 @@ class Registry:
     def versions(self, subject: str) -> list[SchemaVersion]:
         """Return the versions under a subject, oldest first. The registry is asked until there are some."""
         if subject not in self._subjects:
-            numbers = self.ask(lambda: self.client.get_versions(subject)) or []
-            versions = [version for number in sorted(numbers) if (version := self._version(subject, number))]
+            numbers = self.ask(lambda: numbers_in(self.client.get_versions(subject))) or []
+            versions = [version for number in numbers if (version := self._version(subject, number))]
             if not versions:
                 return []
             self._subjects[subject] = versions
@@ -133,8 +134,7 @@ class Registry:
             if fingerprint(version.schema) == own_fingerprint:
                 return version.id
         # the registry may write schemas its own way, and recognize this one all the same
-        registered = self.ask(lambda: self.client.lookup_schema(subject, wire_schema(schema)))
-        return registered.schema_id if registered else None
+        return self.ask(lambda: id_in(self.client.lookup_schema(subject, wire_schema(schema)).schema_id))
 
     def close(self) -> None:
         """Close the connection. Answers from before are kept."""
@@ -165,9 +165,12 @@ class Registry:
             answer = question()
         except SchemaRegistryError as error:
             self._check_missing(error, began)
-        except (httpx2.HTTPError, ValueError) as error:
+        except httpx2.HTTPError as error:
             refusal = RegistryRefusal if "CERTIFICATE_VERIFY_FAILED" in str(error) else SchemasUnavailable
-            raise self._fail(_reason_of(error), began, refusal) from None
+            raise self._fail(str(error) or type(error).__name__, began, refusal) from None
+        except Exception as error:  # noqa: BLE001  the client takes an answer for what it should be
+            self.client.clear_caches()  # it keeps what it has read, and would not ask again
+            raise self._fail(_reason_of(error), began) from None
         self._availability.note_answer()
         return answer
 
@@ -181,18 +184,18 @@ class Registry:
             raise UndecodableRecord(reason) from None
 
     def _referred(self, reference: SchemaReference) -> WireSchema | None:
-        registered = self.ask(lambda: self.client.get_version(reference.subject or "", reference.version or 0))
-        return registered.schema if registered else None
+        subject, version = reference.subject or "", reference.version or 0
+        return self.ask(lambda: schema_in(self.client.get_version(subject, version).schema))
 
     def _version(self, subject: str, number: int) -> SchemaVersion | None:
-        registered = self.ask(lambda: self.client.get_version(subject, number))
+        registered = self.ask(lambda: registered_in(self.client.get_version(subject, number)))
         if registered is None:
             return None
         try:
             schema = record_schema(registered.schema, self._referred)
         except UndecodableRecord:
             return None
-        version = SchemaVersion(registered.schema_id or 0, full_name(schema), number, schema, is_released=True)
+        version = SchemaVersion(id_in(registered.schema_id), full_name(schema), number, schema, is_released=True)
         self._by_id[version.id] = version
         return version
 
@@ -202,7 +205,7 @@ class Registry:
             case 404, int(code) if code != -1:
                 return
             case 409 | 422, _:
-                raise ConfigurationError(error.error_message)
+                raise ConfigurationError(error.error_message or f"it answers {error.http_status_code} and no reason")
             case 404, _:
                 raise self._fail("404: no registry's answer, is the path of the URL right?", began)
             case 401 | 403 as status, _:
@@ -251,6 +254,5 @@ class TopicSchemas:
 
 
 def _reason_of(error: Exception) -> str:
-    if isinstance(error, ValueError):
-        return "the answer is not JSON, so it is no registry's"
-    return str(error) or type(error).__name__
+    is_text = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
+    return f"the answer is {'not JSON' if is_text else 'none that a registry gives'}, so it is no registry's"
