@@ -109,7 +109,7 @@ def header_size(name: str, value: bytes | None) -> int:
 
 
 def message_id(record: ConsumedRecord, headers: Mapping[str, bytes] | None = None) -> str:
-    """Return the record's `ce_id`, or `topic/partition/offset` if it has none.
+    """Return the record's `ce_id`, or `place_name` if it has none.
 
     Pass `headers` if they were read before: the client builds them anew at each call.
     """
@@ -118,8 +118,9 @@ def message_id(record: ConsumedRecord, headers: Mapping[str, bytes] | None = Non
 
 
 def place_name(record: ConsumedRecord) -> str:
-    """Return `topic/partition/offset`, which names a record that has no id."""
-    return f"{record.topic()}/{record.partition()}/{record.offset()}"
+    """Return `topic/partition/offset`, which names a record without an id, or its hash where that is too long."""
+    name = f"{record.topic()}/{record.partition()}/{record.offset()}"
+    return name if len(name) <= MAX_ID_BYTES else bounded_id(name.encode())
 
 
 def bounded_id(raw: bytes) -> str:

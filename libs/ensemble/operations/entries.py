@@ -34,8 +34,7 @@ class Entry:
     @property
     def id(self) -> str:
         """Return the message id, or the place of a record that carries none."""
-        r = self.record
-        return self._id("ce_id") or f"{r.topic}/{r.partition}/{r.offset}"
+        return self._id("ce_id") or bounded_id(self.place.encode())
 
     @property
     def sender(self) -> str:

@@ -13,6 +13,8 @@ from ensemble.messages.fields import Seconds
 
 NEVER_AGAIN: Final = (RejectedInput, FatalError)
 """No policy makes these worth another attempt."""
+_LONGEST_S: Final = 1e9
+"""Beyond any budget; a whole number can be too large for a float."""
 _HIGHEST_POWER: Final = 300
 """10 to this power is still a float; every cap is far below."""
 
@@ -102,4 +104,4 @@ def asked_delay(error: BaseException) -> float:
     0 for what is no number: a handler may have put there what the other side has said.
     """
     asked_s: object = error.retry_after_s if isinstance(error, RetryableError) else 0.0
-    return float(asked_s) if isinstance(asked_s, int | float) and asked_s > 0 else 0.0
+    return float(min(asked_s, _LONGEST_S)) if isinstance(asked_s, int | float) and asked_s > 0 else 0.0

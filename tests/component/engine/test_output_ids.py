@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.messages.records import Headers, StoredRecord
+from ensemble.engine.admission import identify
+from ensemble.messages.records import MAX_ID_BYTES, Headers, StoredRecord
+from ensemble.state.unit_of_work import RecordLayer
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Refused
@@ -86,6 +88,20 @@ def test_a_record_without_headers_is_known_by_its_place(driver: ServiceTestDrive
     (event,) = driver.records("shop.events")
     place = f"shop.commands/{driver.record_of(script('a'), '').partition()}/0"
     assert (headers(event)["ce_causationid"], headers(event)["ce_correlationid"]) == (place, place)
+
+
+def test_a_place_that_is_too_long_for_an_id_names_its_story_at_each_hop() -> None:
+    # given a record without an id, of a topic whose name is as long as Kafka allows
+    first, second = RecordLayer(), RecordLayer()
+    identify(StoredRecord("t" * 249, 0, 2**63 - 1, b"a", b""), first, "now")
+
+    # when what it has led to is handled in its turn
+    next_headers: Headers = [("ce_id", b"2"), ("ce_correlationid", first.correlation_id.encode())]
+    identify(StoredRecord("shop.events", 0, 0, b"a", b"", next_headers), second, "now")
+
+    # then both are of one story
+    assert second.correlation_id == first.correlation_id == first.input_id
+    assert len(first.input_id) <= MAX_ID_BYTES
 
 
 def test_ids_that_differ_only_in_bytes_that_are_no_text_are_two_ids(driver: ServiceTestDriver) -> None:
