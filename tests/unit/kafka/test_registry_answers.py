@@ -48,9 +48,10 @@ def answering(answers: Callable[[], Answer]) -> Iterator[tuple[Registry, SteadyC
 
 
 ASKS = [ask_for_id, ask_for_versions, ask_for_own_id]
+NO_TEXTS: list[Any] = [None, 5, [], {}]
 NO_ANSWERS: list[Any] = [
     *(5, True, "login", {}, [[]], [None], ["1"], [-1], [{}]),
-    *({"schema": text} for text in (None, 5, [], {})),
+    *({"schema": text} for text in NO_TEXTS),
     *({"schema": TEXT, "id": 7, **rest} for rest in ({"references": 5}, {"references": [None]}, {"metadata": 5})),
 ]
 

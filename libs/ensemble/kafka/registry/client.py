@@ -169,7 +169,7 @@ class Registry:
             refusal = RegistryRefusal if "CERTIFICATE_VERIFY_FAILED" in str(error) else SchemasUnavailable
             raise self._fail(str(error) or type(error).__name__, began, refusal) from None
         except Exception as error:  # noqa: BLE001  the client takes an answer for what it should be
-            self.client.clear_caches()  # it keeps what it has read, and would not ask again
+            self.client.clear_caches()  # type: ignore[no-untyped-call]  # it keeps what it has read, and would not ask again
             raise self._fail(_reason_of(error), began) from None
         self._availability.note_answer()
         return answer
