@@ -21,10 +21,13 @@ from ensemble.settings import CommandSettings, KafkaSettings, RegistrySettings, 
 from services.app import APP
 from services.control_room.access import Access
 from services.control_room.application import create_app
+from services.control_room.connections import BoundedConnection
 from services.control_room.control_room import ControlRoom
 from services.control_room.settings import ControlRoomSettings
 
 _SHUTDOWN_S: Final = 3
+_BACKLOG: Final = 128
+"""So many connections are opened at once before they are counted."""
 _ANSWER_S: Final = 10.0
 """How long each answer of Kafka or the registry is waited for, once the control room runs."""
 
@@ -61,6 +64,8 @@ def server_config(room: ControlRoom) -> uvicorn.Config:
     """Return how the control room is served."""
     return uvicorn.Config(
         create_app(room),
+        http=BoundedConnection,
+        backlog=_BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,0 +1,68 @@
+"""Bounds connections: each takes an open file, and whoever opens one may send nothing, or stop halfway."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from functools import cache
+from typing import Final
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+REQUEST_S: Final = 60.0
+"""Within this time a request has to be there as a whole."""
+_ENOUGH_FILES: Final = 10_000
+_OTHER_FILES: Final = 200
+"""Kafka's clients, the view and the log need open files as well."""
+
+
+class BoundedConnection(H11Protocol):
+    """Hangs up on whoever does not send a whole request in time, and at once where open files run out."""
+
+    _ends_at: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the class above
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        if len(self.connections) > most_connections():
+            transport.abort()
+        else:
+            self._limit_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request, which gives the rest of it no more time."""
+        super().data_received(data)
+        self._limit_request()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for another request."""
+        super().on_response_complete()
+        self._limit_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _limit_request(self) -> None:
+        if self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}:
+            self._stop_waiting()
+        elif self._ends_at is None and not self.transport.is_closing():
+            self._ends_at = self.loop.call_later(REQUEST_S, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._ends_at is not None:
+            self._ends_at.cancel()
+            self._ends_at = None
+
+
+@cache
+def most_connections() -> int:
+    """Return how many connections there may be, once this process has as many open files as it may take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(_ENOUGH_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+        soft = enough
+    return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft - _OTHER_FILES, soft // 2)
