@@ -93,7 +93,7 @@ def _of_up() -> str:
     home = default_directory().parent
     try:
         url = str(json.loads(note_of_up(home).read_text(encoding="utf-8"))["provider_url"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
     return url if up_runs(home) else ""
 

@@ -55,7 +55,7 @@ def format_log_line(line: str) -> str:
     """Return a JSON log line as readable text, and any other line unchanged."""
     try:
         fields = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return line
     if not isinstance(fields, dict):
         return line

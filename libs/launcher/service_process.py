@@ -80,7 +80,7 @@ class Member:
             return "starting"
         finally:
             connection.close()
-        return "" if answer.status == 200 else _reason(body)  # noqa: PLR2004  HTTP's OK
+        return "" if answer.status == 200 else reason_in(body)  # noqa: PLR2004  HTTP's OK
 
 
 def with_free_port(service: str, instance: int = 0) -> Member:
@@ -151,8 +151,9 @@ def _authorization(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _reason(body: bytes) -> str:
+def reason_in(body: bytes) -> str:
+    """Return why a process says that it is not ready."""
     try:
         return str(json.loads(body)["reason"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "not ready"

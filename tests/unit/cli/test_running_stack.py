@@ -18,6 +18,8 @@ from cli.up import _noted
 from cli.verification import lock_of_up, note_of_up
 from ensemble.free_ports import free_ports
 from launcher import CONTROL_ROOM, SANDBOX
+from launcher.fleet import format_log_line
+from launcher.service_process import reason_in
 
 URL = "http://127.0.0.1:4711"
 
@@ -51,3 +53,9 @@ def test_a_service_that_died_under_up_is_run_again_where_status_looks_for_it(hom
         with socket.create_server(("127.0.0.1", port)):
             assert port_in_up("order") is None, "the one of `up` lives"
     assert port_in_up("order") is None, "no `up` runs"
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "5", "[]", "{"], ids=["deep", "a number", "a list", "half"])
+def test_what_others_write_is_no_log_line_and_no_reason(text: str) -> None:
+    assert format_log_line(text) == text
+    assert reason_in(text.encode()) == "not ready"

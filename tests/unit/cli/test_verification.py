@@ -31,6 +31,12 @@ def test_asks_the_provider_of_the_up_that_runs(home: Path) -> None:
         assert provider_url() == OF_UP
 
 
+@pytest.mark.parametrize("note", ["", "[]", "5", "{}", "null"])
+def test_a_note_that_is_none_names_no_provider(home: Path, note: str) -> None:
+    note_of_up(home).write_text(note)
+    assert provider_url() == DEFAULT_PROVIDER_URL
+
+
 def test_does_not_ask_the_provider_of_an_up_that_was_killed(home: Path) -> None:
     assert provider_url() == DEFAULT_PROVIDER_URL
 

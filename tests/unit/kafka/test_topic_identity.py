@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
+from structlog.testing import capture_logs
 
 from ensemble.errors import LostState
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
@@ -150,9 +151,12 @@ def test_a_text_that_the_broker_would_not_take_is_left_out() -> None:
     assert Recorded({f"topic-{number}": "i" * 22 for number in range(200)}, {}).text() == ""
 
 
-def test_a_service_of_too_many_topics_is_followed_without_ids() -> None:
+def test_a_service_of_too_many_topics_is_followed_without_ids_and_says_so() -> None:
     cluster = Cluster()
     cluster.ids |= {f"shop.topic-number-{number}": "i" * 22 for number in range(200)}
-    identity, offsets = first_start(cluster)
+    with capture_logs() as logs:
+        identity, offsets = first_start(cluster)
+    assert [line["event"] for line in logs] == ["topics.unrecorded"]
+    assert "203 topics are too long" in logs[0]["reason"]
     assert [place.metadata for place in offsets] == ["", ""]
     assert start(cluster, offsets).ids == identity.ids

@@ -49,6 +49,7 @@ class TopicIdentity:
         self._ends: dict[int, dict[str, int]] = {}
         self._texts: dict[int, str] = {}
         """The text beside the control topic's offset, by partition, while ids and ends are the same."""
+        self._has_warned = False
         self._answers: Mapping[str, Future[Any]] | None = None
         self._next = 0.0
 
@@ -96,9 +97,20 @@ class TopicIdentity:
         if text is None:
             text = Recorded(self.ids, self._ends.get(partition, {})).text() if self.ids else ""
             self._texts[partition] = text
+            self._warn_of_missing(text)
         return text if topic == self._control else MARK if text else ""
 
     # -- helpers --------------------------------------------------------------------------------------------------
+
+    def _warn_of_missing(self, text: str) -> None:
+        if self.ids and not text and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "topics.unrecorded",
+                reason=f"the ids and names of {len(self.ids)} topics are too long to be kept beside an offset, so a "
+                "topic that is deleted and made again while this service is stopped will not be recognised; give "
+                "topics shorter names, or the service fewer of them",
+            )
 
     def _note(self, topic: str, partition: int, metadata: str | None) -> None:
         if topic != self._control:
