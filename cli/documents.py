@@ -163,7 +163,6 @@ class VerifyDocument(Document):
     violations: list[ViolationRow]
     open_orders: list[OpenOrderRow]
     compensation_failed: dict[str, list[str]] = Field(description="By order, the steps still owed.")
-    lag: dict[str, dict[str, int]] = Field(description="By group and topic.")
     cut: dict[str, dict[str, int]] = Field(description="Offsets up to which was read, by topic and partition.")
     problems: list[str] = Field(description="What was not checked, and why.")
     unchecked: list[str]

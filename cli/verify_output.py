@@ -35,7 +35,6 @@ def _lines(report: Report) -> Iterator[tuple[object, ...]]:
         yield "open", *row
     for order_id, owed in list(report.owing.items())[:_SHOWN]:
         yield "compensation failed", order_id, ", ".join(owed)
-    yield from (("lag", group, topic, behind) for group, topic, behind in lag_rows(report))
     yield from (("note", sentence) for sentence in report.notes)
     yield "verdict", report.verdict
 
@@ -45,16 +44,6 @@ def open_rows(report: Report) -> list[tuple[str, str, str, str, str]]:
     return [
         (order.order_id, order.status, order.step or "", order.waits_for, _due(order.due_at, report.read_at))
         for order in report.open_orders
-    ]
-
-
-def lag_rows(report: Report) -> list[tuple[str, str, int]]:
-    """Return the groups with unread records."""
-    return [
-        (group, topic, behind)
-        for group, topics in sorted(report.lags.items())
-        for topic, behind in sorted(topics.items())
-        if behind
     ]
 
 
@@ -88,8 +77,6 @@ def _tables(report: Report) -> Iterator[RenderableType]:
     if report.owing:
         rows = [(order_id, ", ".join(owed)) for order_id, owed in report.owing.items()]
         yield _table(("compensation failed", "still owed"), rows[:_SHOWN])
-    if behind := lag_rows(report):
-        yield _table(("group", "topic", "not read yet"), behind)
 
 
 def _check_row(report: Report, check: str) -> tuple[str, RenderableType, str]:

@@ -42,10 +42,7 @@ class Message(NamedTuple):
     """Who wrote it, as the header says: `/services/payment`, `/cli`."""
     service: str
     """The service that wrote it, empty for the outside."""
-    correlation_id: str
     causation_id: str
-    trace: str
-    """The trace id alone, 32 hexadecimal digits."""
     order_id: str
     """Its order, empty if there is none."""
     fault: str
@@ -61,46 +58,27 @@ class Message(NamedTuple):
         return f"{self.type or 'record'} {self.topic}[{self.partition}]@{self.offset}"
 
 
-class StateRecord(NamedTuple):
+class State(NamedTuple):
     """One record of `orchestrator.order-state`."""
 
     offset: int
     time: int
-    status: str
-    """Empty: the state was deleted."""
-    step: str | None
-    begun: tuple[str, ...]
-    done: tuple[str, ...]
-    failed: tuple[str, ...]
-    undone: tuple[str, ...]
-    settled: tuple[str, ...]
-    owed: tuple[str, ...]
-    expected: tuple[str, ...]
-    due_at: int | None
-    paused: str
-    """Who or what pauses the order, and why; empty: it is not paused."""
-    seen: tuple[Seen, ...]
+    fields: Mapping[str, Any]
+    """None of a state that was deleted, or cannot be read."""
 
+    @property
+    def status(self) -> str:
+        """Return the order's status; empty: the state was deleted."""
+        return str(self.fields.get("status", ""))
 
-class Seen(NamedTuple):
-    """A message that the orchestrator says it has received."""
+    def names(self, field: str) -> tuple[str, ...]:
+        """Return what a field lists: the steps that were begun, done, failed, undone, settled, or are owed."""
+        return tuple(self.fields.get(field, ()))
 
-    type: str
-    message_id: str
-    position: Position
-    """Of a deadline: the topic `timer`, partition and offset -1."""
-    at: int = 0
-    """When it was taken in, epoch milliseconds."""
-    decided: tuple[str, ...] = ()
-    """Types of the commands that were sent upon it; `pause` or `resume`."""
-
-
-class Raw(NamedTuple):
-    """A record's bytes, untouched."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
+    @property
+    def seen(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the messages that the orchestrator says it has received."""
+        return tuple(self.fields.get("seen", ()))
 
 
 class DeadLetter(NamedTuple):
@@ -122,25 +100,15 @@ class DeadLetter(NamedTuple):
         return self.disposition in {"dead_letter", "compensate"}
 
 
-class Asked(NamedTuple):
-    """A command of an operator, on a service's control topic."""
-
-    position: Position
-    service: str
-    operation: str
-    operation_id: str
-    at: int
-    """When the operator asked, epoch milliseconds."""
-
-
-class Waiting(NamedTuple):
-    """A record that waits parked, or has waited."""
+class Parked(NamedTuple):
+    """What a service's changelog of parked records says of one place in the queue of a key."""
 
     service: str
-    source: Position | None
-    """None: it was parked and freed in one batch, and so was never seen to wait."""
-    type: str
-    message_id: str
+    number: tuple[int, str, int]
+    """Its partition, its key, and its place in the queue."""
+    source: tuple[str, int, int] | None
+    """Where the record lies that waits there; None: no record waits there any more."""
+    message_id: str = ""
 
 
 class Booking(NamedTuple):
@@ -156,17 +124,6 @@ class Booking(NamedTuple):
     charge_key: str | None
     at: int = 0
     """When it was booked, epoch milliseconds; 0: not known."""
-
-
-class Level(NamedTuple):
-    """Pieces of one sku in one warehouse."""
-
-    on_hand: int = 0
-    reserved: int = 0
-    dispatched: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.on_hand} on hand, {self.reserved} reserved, {self.dispatched} dispatched"
 
 
 class OpenOrder(NamedTuple):

@@ -33,64 +33,90 @@ FROM_OUTSIDE: Final = frozenset(message.__name__ for message in CATALOGUE.from_o
 """Types that need no cause."""
 
 
+class StepTraces(NamedTuple):
+    """What a step of the order saga leaves on the topics."""
+
+    topic: str
+    command: str
+    succeeded: str
+    failed: str
+    undo: str
+    undone: str
+    inner: tuple[str, ...] = ()
+    """Commands of participants that belong to the step: its undo makes them moot as well."""
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Return the answers of the step."""
+        return tuple(filter(None, (self.succeeded, self.failed, self.undone)))
+
+    @property
+    def followers(self) -> Mapping[str, frozenset[str]]:
+        """Return what may come next on the topic of its events; the repeat of an answer is legal."""
+        return {
+            self.succeeded: frozenset({self.succeeded, self.undone}),
+            self.undone: frozenset({self.undone, self.failed}),
+            self.failed: frozenset({self.failed, self.undone}),
+        }
+
+
+STEPS: Final[Mapping[str, StepTraces]] = {
+    "payment": StepTraces(
+        "payments.events", "ProcessPayment", "PaymentConfirmed", "PaymentDeclined", "RefundPayment", "PaymentRefunded",
+        inner=("AttemptCharge",),
+    ),
+    "reservation": StepTraces(
+        "inventory.events", "FulfilOrder", "ReservationConfirmed", "ReservationRejected", "ReleaseStock",
+        "ReservationReleased",
+    ),
+    "shipment": StepTraces(
+        "shipping.events", "", "ShipmentScheduled", "", "CancelShipment", "ShipmentCancelled",
+        inner=("ScheduleShipment", "InitiatePackaging"),
+    ),
+}  # fmt: skip
+"""The shipment is commanded past the orchestrator, and nobody refuses it."""
+
+UNDONE_BY: Final = {command: step.undo for step in STEPS.values() for command in (step.command, *step.inner)}
+"""An undo passes the commands of its order that wait parked, and makes them moot."""
+
+
 class Duty(NamedTuple):
     """What one service owes a message that it has read: one of these effects, or a reason for silence."""
 
     reader: str
-    effects: frozenset[str] = frozenset()
+    effects: tuple[str, ...] = ()
     """Types of messages; one of them, caused by the input, is enough."""
     silence: str = ""
     """Name of the rule in `silences` that says when no message has to follow; empty: one always has to."""
-    together: tuple[tuple[str, str], ...] = ()
-    """Effects that come in one transaction: when the first is there, so is the second."""
+    together: tuple[str, ...] = ()
+    """Effects that come in one transaction: when one of them is there, so is the other."""
 
 
-def _owes(reader: str, *effects: str, silence: str = "", together: tuple[tuple[str, str], ...] = ()) -> Duty:
-    return Duty(reader, frozenset(effects), silence, together)
-
-
-_NOTED: Final = (_owes("orchestrator", silence="noted"),)
+_NOTED: Final = Duty("orchestrator", silence="noted")
+_RESERVED: Final = ("ReservationConfirmed", "ScheduleShipment")
 
 DUTIES: Final[Mapping[str, tuple[Duty, ...]]] = {
-    "PlaceOrder": (_owes("order", "OrderPlaced", silence="placed_before"),),
-    "CompleteOrder": (_owes("order", "OrderCompleted", "OrderCancelled"),),
-    "CancelOrder": (_owes("order", "OrderCancelled", "OrderCompleted"),),
+    "PlaceOrder": (Duty("order", ("OrderPlaced",), "placed_before"),),
+    "CompleteOrder": (Duty("order", ("OrderCompleted", "OrderCancelled")),),
+    "CancelOrder": (Duty("order", ("OrderCancelled", "OrderCompleted")),),
     "OrderPlaced": (
-        *_NOTED,
-        _owes("order", silence="order_known"),
-        _owes(
-            "shipping",
-            "ShipmentScheduled",
-            silence="shipment_known",
-            together=(("ShipmentScheduled", "InitiatePackaging"), ("InitiatePackaging", "ShipmentScheduled")),
-        ),
-    ),
-    "ProcessPayment": (_owes("payment", "AttemptCharge", "PaymentConfirmed", "PaymentDeclined"),),
-    "AttemptCharge": (_owes("payment", "PaymentConfirmed", "PaymentDeclined", silence="refunded_before"),),
-    "RefundPayment": (_owes("payment", "PaymentRefunded"),),
-    "FulfilOrder": (
-        _owes(
-            "inventory",
-            "ReservationConfirmed",
-            "ReservationRejected",
-            together=(("ReservationConfirmed", "ScheduleShipment"), ("ScheduleShipment", "ReservationConfirmed")),
-        ),
-    ),
-    "ReleaseStock": (_owes("inventory", "ReservationReleased"),),
-    "DispatchStock": (_owes("inventory", "StockDispatched", silence="dispatched_before"),),
-    "ReceiveStock": (_owes("inventory", "StockReceived"),),
-    "ScheduleShipment": (_owes("shipping", "ShipmentScheduled", "ShipmentCancelled"),),
-    "InitiatePackaging": (_owes("shipping", silence="packing_begun"),),
-    "CancelShipment": (_owes("shipping", "ShipmentCancelled"),),
-    **dict.fromkeys(
-        (
-            *("RequestCancellation", "PauseOrder", "ResumeOrder", "RetryOrder", "CompensateOrder", "SettleOrder"),
-            *("PaymentConfirmed", "PaymentDeclined", "PaymentRefunded"),
-            *("ReservationConfirmed", "ReservationRejected", "ReservationReleased"),
-            *("ShipmentScheduled", "ShipmentCancelled", "CommandFailed"),
-        ),
         _NOTED,
+        Duty("order", silence="order_known"),
+        Duty("shipping", ("ShipmentScheduled",), "shipment_known", ("ShipmentScheduled", "InitiatePackaging")),
     ),
+    "ProcessPayment": (Duty("payment", ("AttemptCharge", "PaymentConfirmed", "PaymentDeclined")),),
+    "AttemptCharge": (Duty("payment", ("PaymentConfirmed", "PaymentDeclined"), "refunded_before"),),
+    "RefundPayment": (Duty("payment", ("PaymentRefunded",)),),
+    "FulfilOrder": (Duty("inventory", ("ReservationConfirmed", "ReservationRejected"), together=_RESERVED),),
+    "ReleaseStock": (Duty("inventory", ("ReservationReleased",)),),
+    "DispatchStock": (Duty("inventory", ("StockDispatched",), "dispatched_before"),),
+    "ReceiveStock": (Duty("inventory", ("StockReceived",)),),
+    "ScheduleShipment": (Duty("shipping", ("ShipmentScheduled", "ShipmentCancelled")),),
+    "InitiatePackaging": (Duty("shipping", silence="packing_begun"),),
+    "CancelShipment": (Duty("shipping", ("ShipmentCancelled",)),),
+    **dict.fromkeys(("RequestCancellation", "PauseOrder", "ResumeOrder", "RetryOrder", "CompensateOrder"), (_NOTED,)),
+    **dict.fromkeys(("SettleOrder", "CommandFailed"), (_NOTED,)),
+    **{event: (_NOTED,) for step in STEPS.values() for event in step.events},
 }
 """Every input there is. What is not listed is read by nobody here, such as OrderCompleted, and owes nothing."""
 
@@ -114,40 +140,8 @@ READERS_OF: Final[Mapping[str, frozenset[str]]] = {
 }
 """The groups that read a topic, and so meet every record on it."""
 
-
-class StepTraces(NamedTuple):
-    """What a step of the order saga leaves on the topics."""
-
-    command: str
-    succeeded: str
-    failed: str
-    undo: str
-    undone: str
-
-
-STEPS: Final[Mapping[str, StepTraces]] = {
-    "payment": StepTraces("ProcessPayment", "PaymentConfirmed", "PaymentDeclined", "RefundPayment", "PaymentRefunded"),
-    "reservation": StepTraces(
-        "FulfilOrder", "ReservationConfirmed", "ReservationRejected", "ReleaseStock", "ReservationReleased"
-    ),
-    "shipment": StepTraces("", "ShipmentScheduled", "", "CancelShipment", "ShipmentCancelled"),
-}
-"""The shipment is commanded past the orchestrator, and nobody refuses it."""
-
-
-def _may_follow(step: StepTraces) -> Mapping[str, frozenset[str]]:
-    """Return what may come next on the topic of a step's events; the repeat of an answer is legal."""
-    return {
-        step.succeeded: frozenset({step.succeeded, step.undone}),
-        step.undone: frozenset({step.undone, step.failed}),
-        step.failed: frozenset({step.failed, step.undone}),
-    }
-
-
 FOLLOWERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
-    "payments.events": _may_follow(STEPS["payment"]),
-    "inventory.events": _may_follow(STEPS["reservation"]),
-    "shipping.events": _may_follow(STEPS["shipment"]),
+    **{step.topic: step.followers for step in STEPS.values()},
     ORDER_EVENTS: {
         "OrderPlaced": frozenset({"OrderPlaced", "OrderCompleted", "OrderCancelled"}),
         "OrderCompleted": frozenset({"OrderPlaced", "OrderCompleted"}),
@@ -162,15 +156,6 @@ FOLLOWERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
 }
 """What may come next on a topic, for one order, after each type. The repeat of an answer is legal."""
 
-UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "ProcessPayment": ("RefundPayment",),
-    "AttemptCharge": ("RefundPayment",),
-    "FulfilOrder": ("ReleaseStock",),
-    "ScheduleShipment": ("CancelShipment",),
-    "InitiatePackaging": ("CancelShipment",),
-}
-"""An undo passes the commands of its order that wait parked, and makes them moot."""
-
 SENT_AGAIN: Final = frozenset(
     {"ProcessPayment", "AttemptCharge", "FulfilOrder", "RefundPayment", "ReleaseStock", "CancelShipment"}
 )
@@ -179,11 +164,6 @@ SENT_AGAIN: Final = frozenset(
 COMMANDS: Final = frozenset(
     message.__name__ for topic in CATALOGUE.topics for message in topic.messages if issubclass(message, Command)
 )
-
-FIRST: Final[Mapping[str, frozenset[str]]] = {
-    LEDGER: frozenset({"StockReserved", "ReservationClosed"}),
-}
-"""What an order may begin with on a topic, where that is not everything."""
 
 _FORWARD: Final = ("payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed")
 _UNDOING: Final = ("compensating", "cancelled", "compensation_failed")

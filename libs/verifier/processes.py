@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from types import TracebackType
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from verifier.source import CannotCheck
 
 T = TypeVar("T")
-_CHILD: Final = "verifier.child"
+_CHILD: Final = "from verifier.processes import do_the_job; do_the_job()"
 _OBJECTS: Final = 200_000
 
 
@@ -35,13 +37,12 @@ class Processes(AbstractContextManager["Processes[T]"], Generic[T]):
 
     def __init__(self, jobs: Iterable[Callable[[], T]]) -> None:
         """Start the jobs, which have to be picklable, and so have their results."""
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[Any] = []
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command, pipe = [sys.executable, "-P", "-c", _CHILD], subprocess.PIPE
         for job in jobs:
-            command = [sys.executable, "-P", "-m", _CHILD]
-            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+            child: Any = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment)
             self._running.append(child)
-            assert child.stdin is not None, "it was asked for"
             with suppress(BrokenPipeError):  # it has ended already, which its missing result will say
                 pickle.dump(job, child.stdin)
                 child.stdin.flush()
@@ -49,7 +50,6 @@ class Processes(AbstractContextManager["Processes[T]"], Generic[T]):
     def results(self) -> Iterator[T]:
         """Yield what each job has returned, in order. Raises what it has raised, and CannotCheck if it was killed."""
         for child in self._running:
-            assert child.stdout is not None, "it was asked for"
             try:
                 is_result, outcome = pickle.load(child.stdout)  # noqa: S301  our own process has written it
             except (EOFError, pickle.UnpicklingError):
@@ -60,12 +60,30 @@ class Processes(AbstractContextManager["Processes[T]"], Generic[T]):
                 raise outcome
             yield outcome
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for child in self._running:
             child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout):
-                with suppress(BrokenPipeError):
-                    pipe.close() if pipe else None
+            with suppress(BrokenPipeError):
+                child.communicate()
+
+
+def do_the_job() -> None:
+    """Run the job at standard input, and write whether it has returned, and what; or what it has raised."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal's Ctrl-C the process that asked thinks for both
+    answer, sys.stdout = sys.stdout.buffer, sys.stderr
+    logging.disable()  # what is wrong with the cluster is the job's error, which the process that asked tells of
+    job = pickle.load(sys.stdin.buffer)  # noqa: S301  the process that started this one has written it
+    threading.Thread(target=_end_with_the_other, daemon=True).start()
+    try:
+        with rare_collections():
+            outcome = True, job()
+    except Exception as error:  # noqa: BLE001  whatever it is, the process that asked has to know
+        outcome = False, error
+    pickle.dump(outcome, answer)
+    answer.flush()
+
+
+def _end_with_the_other() -> None:
+    """End this process when the one that asked has ended in any way, for its end of the pipe is then closed."""
+    sys.stdin.buffer.read()
+    os._exit(1)

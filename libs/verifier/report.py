@@ -1,4 +1,4 @@
-"""What the check has found, as values and as a JSON document."""
+"""What the check has found: of each process while it works, and in the end as values and as a JSON document."""
 
 from __future__ import annotations
 
@@ -8,8 +8,34 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verifier.facts import OpenOrder, Place, Violation
+from verifier.flow import MESSAGE_TOPICS
 
 CLEAN, VIOLATED, NOT_CHECKED = 0, 1, 5
+
+
+@dataclass
+class Findings:
+    """What one process has found and counted, of the partitions that it read or the orders that it judged."""
+
+    violations: list[Violation] = field(default_factory=list)
+    messages: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(MESSAGE_TOPICS, 0)))
+    """By topic."""
+    types: Counter[str] = field(default_factory=Counter)
+    """Messages by type."""
+    counted: Counter[str] = field(default_factory=Counter)
+    """Everything else, by name."""
+    open_orders: list[OpenOrder] = field(default_factory=list)
+    owing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Orders whose compensation has failed, with the steps still owed."""
+
+    def merge(self, other: Findings) -> None:
+        """Add what another process has found."""
+        self.violations += other.violations
+        self.messages.update(other.messages)
+        self.types.update(other.types)
+        self.counted.update(other.counted)
+        self.open_orders += other.open_orders
+        self.owing |= other.owing
 
 
 @dataclass(frozen=True)
@@ -26,7 +52,6 @@ class Report:
     open_orders: tuple[OpenOrder, ...] = ()
     owing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Orders whose compensation has failed, with the steps still owed."""
-    lags: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     cut: Mapping[Place, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """What was not checked, and why."""
@@ -45,21 +70,17 @@ class Report:
         """Return the result as one sentence."""
         if self.violations:
             return f"{len(self.violations)} violation{'s' if len(self.violations) > 1 else ''}"
+        paused = sum(bool(order.paused) for order in self.open_orders)
         orders = f"{self.counted['orders']} orders" if self.counted else ""
         orders += f", {len(self.open_orders)} still open" if self.open_orders else ""
-        orders += f" ({self.paused} paused)" if self.paused else ""
+        orders += f" ({paused} paused)" if paused else ""
         if self.problems:
             return f"not checked in full: nothing wrong in what was checked of {orders}" if orders else "not checked"
         return f"clean: {orders}"
 
-    @property
-    def paused(self) -> int:
-        """Return how many open orders are paused."""
-        return sum(1 for order in self.open_orders if order.paused)
-
     def violations_of(self, check: str) -> int:
         """Return the number of violations that a check has found."""
-        return Counter(violation.check for violation in self.violations)[check]
+        return sum(violation.check == check for violation in self.violations)
 
 
 def as_document(report: Report) -> dict[str, Any]:
@@ -77,7 +98,6 @@ def as_document(report: Report) -> dict[str, Any]:
         "violations": [violation._asdict() for violation in report.violations],
         "open_orders": [order._asdict() for order in report.open_orders],
         "compensation_failed": {order_id: list(owed) for order_id, owed in report.owing.items()},
-        "lag": {group: dict(topics) for group, topics in report.lags.items()},
         "cut": cut,
         "problems": list(report.problems),
         "unchecked": sorted(report.unchecked),

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from ensemble.kafka import connect
+from ensemble.errors import EnsembleError
+from ensemble.kafka.client import open_client
 from ensemble.messages import SchemaSourceSelector
 from ensemble.program import command
 from ensemble.settings import KafkaSettings
 from ensemble.waiting import ignore
+from verifier.case import Case
 from verifier.evidence import Evidence
-from verifier.facts import Booking, Place
+from verifier.facts import Booking, Place, Violation
 from verifier.flow import (
     DUTIES,
     FORMAT_OF,
@@ -29,20 +31,23 @@ from verifier.flow import (
     TYPES_OF,
     WAREHOUSE_CHANGELOG,
 )
-from verifier.judgement import CHECKS, Judgement, Tell, check_expected
-from verifier.loader import Loader, Tally
+from verifier.judgement import CHECKS, check_expected
+from verifier.loader import Loader
 from verifier.processes import rare_collections
 from verifier.provider import read_ledger
 from verifier.reader import Cluster
-from verifier.report import Report
+from verifier.report import Findings, Report
 from verifier.runtime_formats import DEAD_LETTER, RUNTIMES_OWN
 from verifier.source import CannotCheck, Source
-from verifier.storage import Files, Storage
+from verifier.storage import Files
 from verifier.work import Work
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
 ReadBookings = Callable[[], Iterable[Booking]]
 """Returns the payment provider's ledger. It raises CannotCheck, also later, if that cannot be read."""
+Tell = Callable[[str], None]
+Audit = Callable[[Evidence, Callable[[Evidence], Iterator[Case]]], Iterable[Violation]]
+"""More rules over the same records: it gets the evidence, and what yields the cases as often as it is called."""
 _PROCESSES: Final = 2
 """More would be faster, and take more memory than was promised."""
 _MANY: Final = 200_000
@@ -89,77 +94,70 @@ def run_verify(
     `foreign_schemas` find the schemas of records whose writers had registered them under other ids.
     """
     settings = options or Options()
-    shared, admin = connect(kafka, settings.patience_s, on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
+    client = open_client(kafka, settings.patience_s, on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
     read_bookings = partial(read_ledger, settings.provider_url or "", settings.provider_timeout_s)
-    check = Verification(Cluster(shared, admin, tell, settings.stall_s), read_bookings, settings, tell)
+    check = Verification(Cluster(client, tell, settings.stall_s), read_bookings, settings, tell=tell)
     return check.report(foreign_schemas)
 
 
-def verify(source: Source, read_bookings: ReadBookings, options: Options) -> Report:
+def verify(source: Source, read_bookings: ReadBookings, options: Options, audit: Audit | None = None) -> Report:
     """Check what a source has, a cluster or topics in memory, against the payment provider's ledger."""
-    return Verification(source, read_bookings, options, ignore).report()
+    return Verification(source, read_bookings, options, tell=ignore, audit=audit).report()
 
 
 class Verification:
     """One check of one source."""
 
-    def __init__(self, source: Source, read_bookings: ReadBookings, options: Options, tell: Tell) -> None:
+    def __init__(
+        self, source: Source, read_bookings: ReadBookings, options: Options, *, tell: Tell, audit: Audit | None = None
+    ) -> None:
         self._source, self._read_bookings, self._options, self._tell = source, read_bookings, options, tell
-        self._problems: list[str] = []
+        self._audit, self._problems = audit, list(_left_out(options))
 
     def report(self, foreign_schemas: Iterable[SchemaSourceSelector] = ()) -> Report:
         """Read, judge and report; what cannot be read is a problem of the report."""
         try:
             with TemporaryDirectory(prefix="ensemble-verify-") as directory, rare_collections():
                 return self._report(Path(directory), tuple(foreign_schemas))
-        except CannotCheck as error:
+        except EnsembleError as error:
             return Report(problems=(str(error),))
 
     def _report(self, directory: Path, foreign_schemas: tuple[SchemaSourceSelector, ...]) -> Report:
         partitions = _partitions(self._source)
         if self._options.settle_s:
             _settle(self._source, _places(MESSAGE_TOPICS, partitions), self._options.settle_s)
-        self._say_what_is_left_out()
-        places = _places(tuple(partitions), partitions)
-        firsts = self._source.firsts(places)
-        ends = self._source.ends(places)
-        count = sum(ends[place] - firsts[place] for place in places)
-        work = Work(self._source, foreign_schemas, self._files(directory, count), self._options.orders)
-        if work.files.count > 1 and not work.is_portable:
-            work = replace(work, files=replace(work.files, count=1))
-        evidence, tally, has_provider = self._read(work, partitions)
-        judgement = replace(work, has_provider=has_provider).judge(evidence, self._tell)
-        return self._judged(evidence, tally, judgement, has_provider=has_provider)
+        places = _places(partitions, partitions)
+        firsts, ends = self._source.firsts(places), self._source.ends(places)
+        files = self._files(directory, sum(ends[place] - firsts[place] for place in places))
+        work = Work(self._source, foreign_schemas, files, self._options.orders)
+        if not work.is_portable:
+            work = replace(work, files=replace(files, count=1))
+        loader, has_provider = self._read(work, partitions)
+        work = replace(work, has_provider=has_provider)
+        findings = work.judge(loader.evidence, self._tell)
+        findings.merge(loader.findings)
+        if self._audit is not None:
+            findings.violations += self._audit(loader.evidence, work.cases)
+        return self._reported(loader.evidence, findings, has_provider=has_provider)
 
     def _files(self, directory: Path, records: int) -> Files:
         """Return how to lay down about so many records: few of them are not worth another process."""
         processes = self._options.processes or (1 if records < _MANY else min(_PROCESSES, os.cpu_count() or 1))
         return Files(directory, processes, min(_BUCKETS, processes + records // _RECORDS_IN_BUCKET))
 
-    def _say_what_is_left_out(self) -> None:
-        options = self._options
-        if options.orders is not None:
-            self._problems.append(f"only the orders asked for ({len(options.orders)}) were checked, and no warehouse")
-        if options.since is not None:
-            at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(options.since / 1000))
-            self._problems.append(f"orders from before {at} UTC were not checked in full, as asked")
-        if options.provider_url is None:
-            self._problems.append("money was not checked, as asked")
-
-    def _read(self, work: Work, partitions: Mapping[str, int]) -> tuple[Evidence, Tally, bool]:
+    def _read(self, work: Work, partitions: Mapping[str, int]) -> tuple[Loader, bool]:
         """Read everything. The order of these steps matters."""
-        source, places = self._source, _places(tuple(partitions), partitions)
+        source, places = self._source, _places(partitions, partitions)
         committed = source.committed(SERVICES)
         evidence = Evidence(source.now(), partitions, source.committed_ends(places), committed=committed)
-        with Storage(work.files, 0) as storage:
-            loader = work.loader(storage, evidence)
-            has_provider = self._options.provider_url is not None and self._load_bookings(loader)
-            self._set_firsts(evidence, places)
-            ends = source.ends(places)
-            early = {place: end for place, end in ends.items() if place[0].endswith((DEAD_LETTER, WAREHOUSE_CHANGELOG))}
-            source.read(evidence.firsts, early, loader.take)
-            work.read(loader, evidence.firsts, {place: end for place, end in ends.items() if place not in early})
-        return evidence, loader.tally, has_provider
+        loader = work.loader(0, evidence)
+        has_provider = self._options.provider_url is not None and self._load_bookings(loader)
+        self._set_firsts(evidence, places)
+        ends = source.ends(places)
+        early = {place: end for place, end in ends.items() if place[0].endswith((DEAD_LETTER, WAREHOUSE_CHANGELOG))}
+        source.read(evidence.firsts, early, loader.take)
+        work.read(loader, {place: end for place, end in ends.items() if place not in early})
+        return loader, has_provider
 
     def _load_bookings(self, loader: Loader) -> bool:
         try:
@@ -179,26 +177,36 @@ class Verification:
             if offset > evidence.firsts[place]:
                 evidence.firsts[place], evidence.first_times[place] = offset, since
 
-    def _judged(self, evidence: Evidence, tally: Tally, judgement: Judgement, *, has_provider: bool) -> Report:
-        expected = self._options.expect_orders
-        if not tally.types["OrderPlaced"] and not tally.types["PlaceOrder"] and expected is None:
+    def _reported(self, evidence: Evidence, findings: Findings, *, has_provider: bool) -> Report:
+        expected, types = self._options.expect_orders, findings.types
+        if not types["OrderPlaced"] and not types["PlaceOrder"] and expected is None:
             self._problems.append("there is no order on this cluster: nothing was checked")
-        violations = [*tally.violations, *judgement.violations]
-        missing = check_expected(judgement, expected) if expected is not None else ()
         rank = {check: number for number, check in enumerate(CHECKS)}
+        violations = sorted(findings.violations, key=lambda each: (rank.get(each.check, len(rank)), each))
+        missing = check_expected(findings, expected) if expected is not None else ()
         return Report(
             read_at=evidence.read_at,
-            counted=_counted(evidence, tally, judgement),
-            messages=tally.messages,
-            violations=(*sorted(violations, key=lambda violation: (rank[violation.check], violation)), *missing),
-            open_orders=tuple(judgement.open_orders),
-            owing=judgement.owing,
-            lags=tally.lags,
+            counted=_counted(evidence, findings),
+            messages=findings.messages,
+            violations=(*violations, *missing),
+            open_orders=tuple(findings.open_orders),
+            owing=findings.owing,
             cut=evidence.cut,
             problems=tuple(self._problems),
             unchecked=frozenset(() if has_provider else ("money",)),
-            notes=tuple(_notes(evidence, judgement)),
+            notes=tuple(_notes(evidence, findings)),
         )
+
+
+def _left_out(options: Options) -> Iterable[str]:
+    """Say what is not checked because nobody asked for it."""
+    if options.orders is not None:
+        yield f"only the orders asked for ({len(options.orders)}) were checked, and no warehouse"
+    if options.since is not None:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(options.since / 1000))
+        yield f"orders from before {at} UTC were not checked in full, as asked"
+    if options.provider_url is None:
+        yield "money was not checked, as asked"
 
 
 def refuse_other_formats(formats: Mapping[str, str]) -> None:
@@ -225,7 +233,7 @@ def _partitions(source: Source) -> Mapping[str, int]:
     return {name: counts[name] for name in sorted(names & counts.keys())}
 
 
-def _places(topics: tuple[str, ...], partitions: Mapping[str, int]) -> list[Place]:
+def _places(topics: Iterable[str], partitions: Mapping[str, int]) -> list[Place]:
     return [(topic, partition) for topic in topics for partition in range(partitions.get(topic, 0))]
 
 
@@ -239,34 +247,28 @@ def _settle(source: Source, places: list[Place], limit_s: float) -> None:
         changed = changed if ends == before else time.monotonic()
 
 
-def _counted(evidence: Evidence, tally: Tally, judgement: Judgement) -> Mapping[str, int]:
-    counts, types = judgement.counts, tally.types
+def _counted(evidence: Evidence, findings: Findings) -> Mapping[str, int]:
+    counted, types = findings.counted, findings.types
     return {
-        "orders": counts["accepted"],
-        "completed": counts["completed"],
-        "cancelled": counts["cancelled"],
-        "compensation failed": len(judgement.owing),
-        "open": len(judgement.open_orders),
-        "paused": sum(1 for order in judgement.open_orders if order.paused),
-        "messages": sum(tally.messages.values()),
-        "captures": tally.captures,
-        "refunds": tally.refunds,
-        "stock lines reserved": types["StockReserved"],
-        "stock lines released": types["StockReleased"],
-        "stock lines dispatched": types["StockDispatched"],
-        "warehouses": tally.warehouses,
+        **{name: counted[name] for name in ("orders", "completed", "cancelled")},
+        "compensation failed": len(findings.owing),
+        "open": len(findings.open_orders),
+        "paused": sum(bool(order.paused) for order in findings.open_orders),
+        "messages": sum(findings.messages.values()),
+        **{name: counted[name] for name in ("captures", "refunds")},
+        **{f"stock lines {what.lower()}": types[f"Stock{what}"] for what in ("Reserved", "Released", "Dispatched")},
+        "warehouses": counted["warehouses"],
         "dead letters": len(evidence.letters),
-        "records parked": len(evidence.waiting),
+        "records parked": counted["records parked"],
     }
 
 
-def _notes(evidence: Evidence, judgement: Judgement) -> Iterable[str]:
+def _notes(evidence: Evidence, findings: Findings) -> Iterable[str]:
     """Return the limits of this check, as sentences."""
     if evidence.cut_topics:
-        began = judgement.counts["incomplete"]
         yield (
-            f"the beginning of {', '.join(evidence.cut_topics)} was not read: of {began} orders that began before "
-            "what is left there, only that was checked"
+            f"the beginning of {', '.join(evidence.cut_topics)} was not read: of {findings.counted['incomplete']} "
+            "orders that began before what is left there, only that was checked"
         )
     types = {*DUTIES, *_EVENTS_OF_NO_EFFECT, *TYPES_OF[LEDGER]}
     if unknown := sorted({name for topic in MESSAGE_TOPICS for name in TYPES_OF[topic]} - types):

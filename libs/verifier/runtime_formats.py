@@ -5,45 +5,33 @@ None of it is promised to anybody. The runtime may change it, and has to be foll
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from ensemble.messages import bounded_id
-from verifier.facts import DeadLetter, Position, Raw
+from verifier.facts import DeadLetter, Position
 
 DEAD_LETTER: Final = ".dead-letter"
 PARKED: Final = ".parked-changelog"
 CONTROL: Final = ".control"
-OPERATIONS: Final = ".operations"
-RUNTIMES_OWN: Final = (PARKED, CONTROL, OPERATIONS)
+RUNTIMES_OWN: Final = (PARKED, CONTROL)
 """How the topics of a service's runtime end, behind the service's name."""
-TIMER: Final = "timer/"
-"""How the ids of timers begin, which cause messages as well."""
 SERVICE: Final = "/services/"
 """How the source of a service's message begins."""
-PAUSE: Final = "pause"
-RESUME: Final = "resume"
-"""What the orchestrator notes beside the commands that it has decided to send."""
 STATE_HEAD: Final[Mapping[str, str]] = {"ensemble.state.OrderState": "expected"}
 """By the full name of a state: the field before which all lies that its transitions are judged by."""
 FIRST_SEEN: Final = 16
 MOST_SEEN: Final = 32
 """An order's state remembers the first 16 and the latest 16 messages."""
-ANSWERS_KEPT_MS: Final = 7 * 24 * 3_600_000
-"""So long a topic of answers keeps them."""
-EXCEPTION: Final = "__streams.errors.exception"
-VALUE_LENGTH: Final = "ensemble.value-length"
-VALUE_SHA256: Final = "ensemble.value-sha256"
-"""Headers of a dead letter that holds an excerpt; the exception is the first that the runtime has added."""
 _SOURCE: Final = tuple(f"__streams.errors.{name}" for name in ("topic", "partition", "offset"))
 _REDRIVEN: Final = "ensemble.redriven-from"
 _DISPOSITION: Final = "ensemble.disposition"
 
 
-def read_dead_letter(position: Position, raw: Raw) -> DeadLetter:
-    """Return what a dead letter says of the record that it was."""
-    headers = dict(raw.headers)
-    generation = sum(name == _REDRIVEN for name, _ in raw.headers)
+def read_dead_letter(position: Position, pairs: Collection[tuple[str, bytes | None]]) -> DeadLetter:
+    """Return what the headers of a dead letter say of the record that it was."""
+    headers = dict(pairs)
+    generation = sum(name == _REDRIVEN for name, _ in pairs)
     disposition = (headers.get(_DISPOSITION) or b"skip").decode(errors="replace")
     service, source = position.topic.removesuffix(DEAD_LETTER), _source(headers)
     own_id = headers.get("ce_id")

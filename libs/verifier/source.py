@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
+from ensemble.errors import EnsembleError
 from verifier.facts import Place
 
 Take = Callable[[Any], None]
 """Takes one record, of the shape of `ensemble.messages.records.ConsumedRecord`."""
 
 
-class CannotCheck(Exception):
+class CannotCheck(EnsembleError):
     """The check could not be made; the message says why, and what to do."""
 
 
@@ -27,16 +28,16 @@ class Source(Protocol):
     def committed(self, groups: Iterable[str]) -> Mapping[str, Mapping[Place, int]]:
         """Return each group's positions, those of transactions that have ended."""
 
-    def committed_ends(self, places: Iterable[Place]) -> Mapping[Place, int]:
+    def committed_ends(self, places: Collection[Place]) -> Mapping[Place, int]:
         """Return the end of the committed records of each partition."""
 
-    def ends(self, places: Iterable[Place]) -> Mapping[Place, int]:
+    def ends(self, places: Collection[Place]) -> Mapping[Place, int]:
         """Return the end of each partition, including open transactions."""
 
-    def firsts(self, places: Iterable[Place]) -> Mapping[Place, int]:
+    def firsts(self, places: Collection[Place]) -> Mapping[Place, int]:
         """Return the first offset that each partition still has."""
 
-    def offsets_at(self, places: Iterable[Place], at: int) -> Mapping[Place, int]:
+    def offsets_at(self, places: Collection[Place], at: int) -> Mapping[Place, int]:
         """Return the first offset of each partition that was written at this time or later, epoch milliseconds."""
 
     def read(self, firsts: Mapping[Place, int], ends: Mapping[Place, int], take: Take) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from verifier.facts import Level, Message, Violation
+from verifier.facts import Message, Violation
 
-_CHECK: Final = "stock"
+_NAMES: Final = ("on hand", "reserved", "dispatched")
 _MOVES: Final[Mapping[str, tuple[int, int, int]]] = {
     "StockReceived": (1, 0, 0),
     "StockReserved": (-1, 1, 0),
@@ -16,65 +17,58 @@ _MOVES: Final[Mapping[str, tuple[int, int, int]]] = {
     "StockDispatched": (0, -1, 1),
 }
 """What one piece does to on hand, reserved and dispatched."""
+_NOTHING: Final = (0, 0, 0)
+
+Level = tuple[int, ...]
+"""Pieces of one sku in one warehouse: on hand, reserved, dispatched."""
 
 
 @dataclass
 class Warehouse:
-    """One warehouse, fact by fact, and what inventory says of it after `claimed_sequence` facts."""
+    """One warehouse, fact by fact, and what inventory says of it after `claimed_sequence` facts.
+
+    The snapshot is to be claimed before the facts are taken.
+    """
 
     levels: dict[str, Level] = field(default_factory=dict)
     sequence: int = 0
     claimed_levels: dict[str, Level] = field(default_factory=dict)
     claimed_sequence: int = 0
 
+    def take(self, fact: Message, fields: Mapping[str, Any]) -> Iterator[Violation]:
+        """Book the next fact, and return what is wrong with it."""
+        name, sequence = fields["warehouse_id"], fields["sequence"]
+        if sequence != self.sequence + 1:
+            yield Violation("stock", name, f"{fact} has sequence {sequence} after {self.sequence}")
+        self.sequence = sequence
+        if fact.type in _MOVES:
+            sku, moves = fields["sku"], _MOVES[fact.type]
+            before = self.levels.get(sku, _NOTHING)
+            after = tuple(was + sign * fields["quantity"] for was, sign in zip(before, moves, strict=True))
+            self.levels[sku] = after
+            for what, was, pieces in zip(_NAMES, before, after, strict=True):
+                if pieces < 0 and pieces < was:
+                    yield Violation("stock", f"{name}/{sku}", f"{fact} leaves {pieces} pieces {what}")
+        if self.claimed_sequence == sequence:
+            yield from self._compare(name)
 
-class Warehouses:
-    """All warehouses. The snapshots are to be claimed before the facts are taken."""
+    def _compare(self, name: str) -> Iterator[Violation]:
+        for sku in self.levels.keys() | self.claimed_levels.keys():
+            ours, theirs = (levels.get(sku, _NOTHING) for levels in (self.levels, self.claimed_levels))
+            if ours != theirs:
+                says = f"the ledger says {_text(ours)}; inventory's own snapshot {_text(theirs)}"
+                yield Violation("stock", f"{name}/{sku}", f"after {self.sequence} facts {says}")
+
+
+class Warehouses(defaultdict[str, Warehouse]):
+    """All warehouses, by name."""
 
     def __init__(self) -> None:
-        self._warehouses: dict[str, Warehouse] = {}
+        super().__init__(Warehouse)
 
-    def __len__(self) -> int:
-        return sum(1 for warehouse in self._warehouses.values() if warehouse.sequence)
-
-    def claim_level(self, warehouse_id: str, sku: str, level: Level) -> None:
-        """Note what inventory's own snapshot says of one sku."""
-        self._of(warehouse_id).claimed_levels[sku] = level
-
-    def claim_sequence(self, warehouse_id: str, sequence: int) -> None:
-        """Note after how many facts the snapshot was taken."""
-        self._of(warehouse_id).claimed_sequence = sequence
-
-    def _of(self, warehouse_id: str) -> Warehouse:
-        return self._warehouses.setdefault(warehouse_id, Warehouse())
-
-    def take(self, fact: Message, fields: Mapping[str, Any]) -> Iterator[Violation]:
-        """Book the next fact of a warehouse, and return what is wrong with it."""
-        name = fields["warehouse_id"]
-        warehouse, sequence = self._of(name), fields["sequence"]
-        if sequence != warehouse.sequence + 1:
-            yield Violation(_CHECK, name, f"{fact} has sequence {sequence} after {warehouse.sequence}")
-        warehouse.sequence = sequence
-        if fact.type in _MOVES:
-            for reason in _moved(warehouse, fact, fields):
-                yield Violation(_CHECK, f"{name}/{fields['sku']}", reason)
-        if warehouse.claimed_sequence == sequence:
-            yield from _compare(name, warehouse)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Warehouses, (), None, None, iter(self.items())
 
 
-def _moved(warehouse: Warehouse, fact: Message, fields: Mapping[str, Any]) -> Iterator[str]:
-    sku, quantity = fields["sku"], fields["quantity"]
-    before = warehouse.levels.get(sku, Level())
-    after = Level(*(was + sign * quantity for was, sign in zip(before, _MOVES[fact.type], strict=True)))
-    warehouse.levels[sku] = after
-    for name, pieces in after._asdict().items():
-        if pieces < 0 and pieces < getattr(before, name):
-            yield f"{fact} leaves {pieces} pieces {name.replace('_', ' ')}"
-
-
-def _compare(name: str, warehouse: Warehouse) -> Iterator[Violation]:
-    for sku in warehouse.levels.keys() | warehouse.claimed_levels.keys():
-        ours, theirs = warehouse.levels.get(sku, Level()), warehouse.claimed_levels.get(sku, Level())
-        if ours != theirs:
-            reason = f"after {warehouse.sequence} facts the ledger says {ours}; inventory's own snapshot {theirs}"
-            yield Violation(_CHECK, f"{name}/{sku}", reason)
+def _text(level: Level) -> str:
+    return ", ".join(f"{pieces} {name}" for pieces, name in zip(level, _NAMES, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,15 +11,16 @@ from contracts import SCHEMAS
 from ensemble import system_messages
 from ensemble.messages import GenericDecoder, SchemaSourceSelector
 from ensemble.waiting import ignore
-from verifier.case import Decoders
+from verifier.case import Case, Decoders
 from verifier.evidence import Evidence
 from verifier.facts import Place
-from verifier.judgement import Judgement, Tell, judge, judge_failures
-from verifier.loader import Loader, Tally
+from verifier.judgement import judge
+from verifier.loader import Loader
 from verifier.processes import Processes
+from verifier.report import Findings
 from verifier.runtime_formats import STATE_HEAD
 from verifier.source import Source
-from verifier.storage import Archive, Files, Storage
+from verifier.storage import Files, Storage, read_rows
 
 
 @dataclass(frozen=True)
@@ -41,33 +42,36 @@ class Work:
             return False
         return True
 
-    def decoder(self, stop_before: Mapping[str, str] | None = None) -> GenericDecoder:
-        """Return a decoder of all records, or one that leaves out the end of some."""
-        return GenericDecoder([SCHEMAS, system_messages.SCHEMAS, *self.foreign_schemas], stop_before or {})
+    def _decoder(self, stop_before: Mapping[str, str]) -> GenericDecoder:
+        return GenericDecoder([SCHEMAS, system_messages.SCHEMAS, *self.foreign_schemas], stop_before)
 
-    def loader(self, storage: Storage, evidence: Evidence) -> Loader:
-        """Return what lays records down in this storage."""
-        return Loader(self.decoder(), storage, evidence, self.orders)
+    def loader(self, number: int, evidence: Evidence) -> Loader:
+        """Return what lays records down in one of the files."""
+        return Loader(self._decoder({}), Storage(self.files, number), evidence, self.orders)
 
-    def read(self, loader: Loader, firsts: Mapping[Place, int], ends: Mapping[Place, int]) -> None:
+    def cases(self, evidence: Evidence, number: int = 0, step: int = 1) -> Iterator[Case]:
+        """Yield the cases of every so many buckets."""
+        decoders = Decoders(self._decoder({}), self._decoder(STATE_HEAD))
+        return (Case(evidence, decoders, rows) for rows in read_rows(self.files, number, step))
+
+    def read(self, loader: Loader, ends: Mapping[Place, int]) -> None:
         """Read partitions up to their ends, in as many processes as there are files; the loader takes a share."""
-        first, *others = _shares(firsts, ends, self.files.count)
+        first, *others = _shares(loader.evidence.firsts, ends, self.files.count)
         jobs = [partial(_load, self, number, loader.evidence, share) for number, share in enumerate(others, 1)]
         with Processes(jobs) as processes:
-            self.source.read(firsts, first, loader.take)
+            self.source.read(loader.evidence.firsts, first, loader.take)
             loader.finish()
-            for evidence, tally in processes.results():
+            for evidence, findings in processes.results():
                 loader.evidence.merge(evidence)
-                loader.tally.merge(tally)
+                loader.findings.merge(findings)
 
-    def judge(self, evidence: Evidence, tell: Tell) -> Judgement:
+    def judge(self, evidence: Evidence, tell: Callable[[str], None]) -> Findings:
         """Judge everything that was read, in as many processes as there are files."""
         with Processes([partial(_judge, self, number, evidence) for number in range(1, self.files.count)]) as processes:
-            judgement = _judge(self, 0, evidence, tell)
-            judgement.violations += judge_failures(evidence)
+            findings = _judge(self, 0, evidence, tell)
             for other in processes.results():
-                judgement.merge(other)
-        return judgement
+                findings.merge(other)
+        return findings
 
 
 def _shares(firsts: Mapping[Place, int], ends: Mapping[Place, int], count: int) -> list[dict[Place, int]]:
@@ -82,16 +86,14 @@ def _shares(firsts: Mapping[Place, int], ends: Mapping[Place, int], count: int) 
     return shares
 
 
-def _load(work: Work, number: int, evidence: Evidence, share: Mapping[Place, int]) -> tuple[Evidence, Tally]:
+def _load(work: Work, number: int, evidence: Evidence, share: Mapping[Place, int]) -> tuple[Evidence, Findings]:
     """Read a share of the partitions in a process of its own, and return what was found beside the records."""
-    with Storage(work.files, number) as storage:
-        loader = work.loader(storage, evidence)
-        work.source.read(evidence.firsts, share, loader.take)
-        loader.finish()
-    return evidence, loader.tally
+    loader = work.loader(number, evidence)
+    work.source.read(evidence.firsts, share, loader.take)
+    loader.finish()
+    return evidence, loader.findings
 
 
-def _judge(work: Work, number: int, evidence: Evidence, tell: Tell | None = None) -> Judgement:
-    decoders = Decoders(work.decoder(), work.decoder(STATE_HEAD))
-    with Archive(work.files, number) as archive:
-        return judge(evidence, archive, decoders, tell or ignore, has_provider=work.has_provider)
+def _judge(work: Work, number: int, evidence: Evidence, tell: Callable[[str], None] = ignore) -> Findings:
+    cases = work.cases(evidence, number, work.files.count)
+    return judge(cases, tell, has_provider=work.has_provider)

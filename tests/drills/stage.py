@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any, Final
 from cli.local_stack import stack_of
 from ensemble.command_line.publishing import client_of
 from ensemble.embedded import kill_running
+from ensemble.settings import KafkaSettings
 from launcher import ALL, SERVICES, Fleet, Stack
+from tests.chaos.audit import audited_cluster
 from tests.drills import loaded_program
 from tests.drills.load import Load
 from tests.drills.loaded_program import CHECKOUT
 from tests.drills.terminal import run
 from tests.drills.transcript import Transcript
 from tests.drills.watch import Watch
+from verifier import Options
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -155,8 +158,11 @@ class Scene:
             self.transcript.add(f"$ curl -X POST {url} -d '{body}'")
 
     def check(self) -> None:
-        """Run the independent check over all orders. Raises DrillFailed if it finds something."""
+        """Run the independent check, and the audit of the runtime, over all orders. Raises DrillFailed if one finds."""
         self.type(f"./ensemble verify --expect-orders {len(self.load.placed)} --settle {_SETTLE_S}")
+        kafka = KafkaSettings(bootstrap_servers=self.stage.bootstrap)
+        report = audited_cluster(kafka, Options(provider_url=self.fleet.provider_url))
+        must(report.exit_code == 0, "\n".join(map(str, (*report.violations, *report.problems))))
 
     # -- what must come to be -----------------------------------------------------------------------------------------
 

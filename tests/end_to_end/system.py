@@ -27,9 +27,10 @@ from ensemble.settings import KafkaSettings
 from ensemble.testing.clusters import Broker, Cluster, KafkaChoice, cluster_for_tests
 from launcher import ALL, Fleet, Member
 from services.app import SERVICES
+from tests.chaos.audit import audited_cluster
 from tests.end_to_end.watcher import LIMIT_S, Watcher
 from tests.support.order_messages import receive_stock
-from verifier import Options, Report, run_verify
+from verifier import Options, Report
 
 PIECES: Final = 1_000_000
 READY_S: Final = 150.0
@@ -239,9 +240,9 @@ def fresh_cluster(choice: KafkaChoice, directory: Path) -> Iterator[Cluster]:
 
 
 def verified(system: System, expect_orders: int | None = None) -> Report:
-    """Return what `ensemble verify` says, once nothing is written any more."""
+    """Return what `ensemble verify` and the audit of the runtime say, once nothing is written any more."""
     options = Options(expect_orders=expect_orders, provider_url=system.fleet.provider_url, settle_s=LIMIT_S)
-    return run_verify(_plain(system.access.bootstrap_servers), options)
+    return audited_cluster(_plain(system.access.bootstrap_servers), options)
 
 
 def wait_until(condition: Callable[[], bool], expected: str, limit_s: float = LIMIT_S) -> None:

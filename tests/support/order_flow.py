@@ -16,7 +16,8 @@ from services.payment.ports import Captured, ChargeRequest, Refunded, RefundRequ
 from services.payment.service import payment_service
 from services.payment.testing import InMemoryPaymentGateway
 from services.shipping.service import shipping_service
-from verifier import Options, Report, verify
+from tests.chaos.audit import audited
+from verifier import Options, Report
 from verifier.facts import Booking, Place
 from verifier.source import Take
 
@@ -42,8 +43,8 @@ class OrderFlow(FlowTestDriver):
         return "unknown" if state is None else state.status
 
     def verify(self, expect_orders: int | None = None) -> Report:
-        """Have the independent check judge the topics and the provider's ledger."""
-        return verify(TopicsToCheck(self), self._bookings, Options(expect_orders=expect_orders))
+        """Have the independent check and the audit judge the topics and the provider's ledger."""
+        return audited(TopicsToCheck(self), self._bookings, Options(expect_orders=expect_orders))
 
     def _bookings(self) -> tuple[Booking, ...]:
         return tuple(_booking(request, outcome) for request, outcome in self.gateway.bookings)

@@ -8,7 +8,7 @@ from typing import Any
 
 from backoffice.currencies import money
 from verifier.case import Case
-from verifier.facts import Booking, Message
+from verifier.facts import Booking
 
 
 class Account:
@@ -32,11 +32,12 @@ def check_money(case: Case) -> Iterator[str]:
             yield "the provider has entries for it, but no message names this order"
         return
     yield from _within_itself(account)
-    placed = case.placed.fields if case.placed else None
-    if placed is not None or case.is_whole:
-        yield from _against_terms(case, account, placed or {})
-    if placed is not None:
-        yield from _in_currency(account, placed["currency"])
+    placed = case.placed.fields if case.placed else {}
+    if placed or case.is_whole:
+        yield from _against_terms(case, account, placed)
+    for booking in account.captured if placed else ():
+        if booking.currency != placed["currency"]:
+            yield f"was charged in {booking.currency}, ordered in {placed['currency']}"
     yield from _against_events(case, account)
 
 
@@ -55,43 +56,27 @@ def _within_itself(account: Account) -> Iterator[str]:
 
 
 def _against_terms(case: Case, account: Account, placed: Mapping[str, Any]) -> Iterator[str]:
-    owed = sum(line["quantity"] * line["unit_price"] for line in placed.get("lines", ()))
-    currency = account.currency or placed.get("currency", "")
-    due_sum, net_sum = money(owed, currency), money(account.net, currency)
+    owed, state = sum(line["quantity"] * line["unit_price"] for line in placed.get("lines", ())), case.state
+    due, held = (money(each, account.currency or placed.get("currency", "")) for each in (owed, account.net))
+    was_given_up = state and state.status == "compensation_failed" and "payment" not in state.names("owed")
     if case.completed:
         if account.net != owed:
-            yield f"is completed: {due_sum} is due, but {net_sum} is held"
-    elif case.cancelled or _was_given_up(case):
+            yield f"is completed: {due} is due, but {held} is held"
+    elif case.cancelled or was_given_up:
         if account.net and not case.was_settled("payment"):
-            yield f"is cancelled, but {net_sum} is held"
+            yield f"is cancelled, but {held} is held"
     elif account.net > owed:
-        yield f"{due_sum} is due, but {net_sum} is held"
-
-
-def _was_given_up(case: Case) -> bool:
-    """Return whether the compensation has failed without the payment being owed."""
-    state = case.state
-    return state is not None and state.status == "compensation_failed" and "payment" not in state.owed
-
-
-def _in_currency(account: Account, currency: str) -> Iterator[str]:
-    for booking in account.captured:
-        if booking.currency != currency:
-            yield f"was charged in {booking.currency}, ordered in {currency}"
+        yield f"{due} is due, but {held} is held"
 
 
 def _against_events(case: Case, account: Account) -> Iterator[str]:
     charges = {booking.entry_id: booking.amount for booking in account.captured}
-    for event, fields in _in_cut(case, "PaymentConfirmed"):
-        charge_id, amount = fields["charge_id"], fields["amount"]
+    for event in filter(case.evidence.in_cut, case.of_type("PaymentConfirmed")):
+        charge_id, amount = event.fields["charge_id"], event.fields["amount"]
         if charges.get(charge_id, 0) != amount:
-            captured = money(amount, fields["currency"])
+            captured = money(amount, event.fields["currency"])
             yield f"{event} says {captured} captured as {charge_id}, which the provider does not know"
-    for event, fields in _in_cut(case, "PaymentRefunded"):
-        if fields["amount"] != account.returned:
-            given_back, returned = (money(each, account.currency) for each in (fields["amount"], account.returned))
+    for event in filter(case.evidence.in_cut, case.of_type("PaymentRefunded")):
+        if event.fields["amount"] != account.returned:
+            given_back, returned = (money(e, account.currency) for e in (event.fields["amount"], account.returned))
             yield f"{event} says {given_back} given back, the provider says {returned}"
-
-
-def _in_cut(case: Case, kind: str) -> Iterator[tuple[Message, Mapping[str, Any]]]:
-    return ((event, event.fields) for event in case.of_type(kind) if case.evidence.in_cut(event))

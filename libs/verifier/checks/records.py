@@ -1,15 +1,14 @@
-"""Each record can be read, has the key of its message, lies on that key's partition, and has an id of its own."""
+"""Each record can be read, has the key of its message, and lies on that key's partition."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from verifier.case import Case
-from verifier.checks.inputs import duties_of, is_put_aside
+from verifier.checks.fates import duties_of, is_put_aside
 from verifier.facts import Finding, Message
 from verifier.flow import KEY_OF
 from verifier.placement import describe_wrong_partition
-from verifier.storage import Archive
 
 
 def check_records(case: Case) -> Iterator[Finding]:
@@ -28,9 +27,3 @@ def _misplaced(case: Case, message: Message) -> str:
     if about is not None and about.encode() != key:
         return f"its key is {key.decode(errors='replace')!r}, but it is about {about!r}"
     return describe_wrong_partition(key, message.partition, case.evidence.partitions[topic])
-
-
-def check_ids(archive: Archive) -> Iterator[Finding]:
-    """Report ids that more than one message of a topic has, but where outsiders write."""
-    for message in archive.repeated_ids():
-        yield message, f"message id {message.message_id} is on this topic twice"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from typing import Any
 
+from tests.chaos.audit import audited
 from tests.support.recorded_flow.cluster import RecordedCluster
 from tests.support.recorded_flow.records import (
     DEAD_LETTERS,
@@ -19,7 +20,7 @@ from tests.support.recorded_flow.records import (
     as_seen,
     traceparent,
 )
-from verifier import Options, Report, verify
+from verifier import Options, Report
 from verifier.facts import Booking, Place, Violation
 from verifier.flow import ORDER_STATE
 from verifier.placement import partition_of
@@ -188,9 +189,9 @@ class RecordedFlow:
         self.committed.setdefault(group, {})[record.at[0], record.at[1]] = record.offset()
 
     def report(self, expect_orders: int | None = None, *, has_provider: bool = True, **options: Any) -> Report:
-        """Return what the check says; `options` are those of the cluster, such as `kept_from`."""
+        """Return what the check and the audit say; `options` are those of the cluster, such as `kept_from`."""
         asked = Options(expect_orders, *(() if has_provider else (None,)))
-        return verify(RecordedCluster(self, **options), lambda: self.bookings, asked)
+        return audited(RecordedCluster(self, **options), lambda: self.bookings, asked)
 
     def violations(self, **options: Any) -> list[Violation]:
         return list(self.report(**options).violations)

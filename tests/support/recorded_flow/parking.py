@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.chaos.audit.recording import OPERATIONS
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import PAYMENT, place, told_of
 from tests.support.recorded_flow.records import WrittenRecord
-from verifier.runtime_formats import CONTROL, OPERATIONS, PARKED
+from verifier.runtime_formats import CONTROL, PARKED
 
 ORDER = "o-held"
 ASKED = {"requested_by": "ann", "reason": "mended", "at": 1}

@@ -13,8 +13,9 @@ from contracts import SCHEMAS
 from ensemble.messages.codec import prefix_of
 from ensemble.messages.schema_set import SchemaSet, without_logical_types
 from ensemble.system_messages import state as runtime_state
+from tests.chaos.audit.recording import OPERATIONS
 from verifier.flow import MESSAGE_TOPICS, ORDER_STATE, SERVICES
-from verifier.runtime_formats import CONTROL, DEAD_LETTER, OPERATIONS, PARKED
+from verifier.runtime_formats import CONTROL, DEAD_LETTER, PARKED
 
 PARTITIONS = 4
 STATE_TOPICS = (ORDER_STATE, "order.order-changelog", "shipping.shipment-changelog", "inventory.warehouse-changelog")

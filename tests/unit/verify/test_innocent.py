@@ -276,7 +276,6 @@ def test_lists_an_order_under_way_with_what_it_waits_for() -> None:
         ("o-open", "fulfilled", "reservation")
     ]
     assert report.open_orders[0].waits_for == "PaymentConfirmed"
-    assert report.lags["inventory"] == {"inventory.commands": 1}
 
 
 def test_lists_an_order_that_nobody_has_taken_up() -> None:

@@ -353,8 +353,8 @@ def never_answered(flow: RecordedFlow) -> None:
         (undone_without_a_wait, "inputs", "no AttemptCharge or PaymentConfirmed or PaymentDeclined from it"),
         (undo_not_read_yet, "inputs", "no AttemptCharge or PaymentConfirmed or PaymentDeclined from it"),
         (redriven_by_nobody, "dead letters", "was redriven 1 times, which nobody has asked for"),
-        (sender_not_told, "dead letters", "gave it up 1 times, and told its sender 0 times"),
-        (sender_told_for_nothing, "dead letters", "but payment has not given it up"),
+        (sender_not_told, "failures", "gave it up 1 times, and told its sender 0 times"),
+        (sender_told_for_nothing, "failures", "but payment has not given it up"),
         (overtaken, "order per key", "that lies behind it took effect"),
         (answered_by_another_partition, "operations", "PauseWork payment.control[1]@0 payment has read it"),
         (answered_something_else, "operations", "PauseWork payment.control[1]@0 payment has read it"),
@@ -387,6 +387,6 @@ def test_an_order_whose_key_is_parked_says_so() -> None:
     (order,) = report.open_orders
 
     # then it is open, and says what holds it up
-    assert order.waits_for == "PaymentConfirmed; payment has ProcessPayment parked (dead_lettered)"
+    assert order.waits_for == "PaymentConfirmed; something of it is parked at payment"
     assert report.counted is not None
     assert report.counted["records parked"] == 1

@@ -166,7 +166,7 @@ def _source(flow: RecordedFlow) -> tuple[str, int, int]:
         (fact_on_another_partition, "records", "its key belongs to partition"),
         (key_of_another_order, "records", "its key is 'o-done', but it is about 'o-fast'"),
         (event_without_key, "records", "it has no key"),
-        (id_used_twice, "records", "is on this topic twice"),
+        (id_used_twice, "ids", "is on this topic twice"),
         (foreign_message, "records", "PaymentConfirmed does not belong on inventory.ledger"),
         (letter_with_other_bytes, "dead letters", "its value is not that of"),
         (letter_with_another_key, "dead letters", "its key is not that of"),

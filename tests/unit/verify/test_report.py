@@ -51,13 +51,12 @@ def test_counts_what_it_looked_at() -> None:
     assert counted["dead letters"] == 1
 
 
-def test_the_document_is_json_and_has_the_cut_and_the_lag() -> None:
+def test_the_document_is_json_and_has_the_cut() -> None:
     document = json.loads(json.dumps(as_document(report_of_a_clean_story())))
 
     assert document["clean"] is True
     assert document["messages"]["orders.commands"] == 10
     assert document["cut"]["orders.events"].keys() == {"0", "1", "2", "3"}
-    assert document["lag"]["payment"] == {"payments.commands": 0}
 
 
 def test_plain_lines_have_one_fact_each_in_tab_separated_columns() -> None:
@@ -92,15 +91,6 @@ def test_many_violations_are_counted_in_full_and_shown_in_part() -> None:
     assert report.verdict == "200 violations"
     assert as_plain(report).count("violation\t") == 50
     assert len(as_document(report)["violations"]) == 200
-
-
-def test_a_table_shows_what_was_not_read_yet() -> None:
-    report = replace(report_of_a_clean_story(), lags={"payment": {"payments.commands": 1_234}})
-    console = Console(file=StringIO(), width=100)
-
-    console.print(as_table(report))
-
-    assert "1234" in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
 
 def test_a_check_that_was_not_made_is_not_called_ok() -> None:

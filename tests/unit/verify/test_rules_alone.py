@@ -1,4 +1,4 @@
-"""Each rule finds something that no other rule finds, so that none of them could be left out."""
+"""Each rule of the check and of the audit finds something that no other finds, so that none could be left out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.chaos.audit import AUDITS, AUDITS_OF_ALL
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import TERMS, clean_flow, decide
 from tests.support.recorded_flow.parking import ask, command, succeed
@@ -48,6 +49,19 @@ def correlation_broken(flow: RecordedFlow) -> None:
     flow.last("OrderCompleted", "o-done").set_header("ce_correlationid", "another")
 
 
+def state_of_garbage(flow: RecordedFlow) -> None:
+    flow.write("order.order-changelog", "Order", "o-odd", {}).raw_value = b"garbage"
+
+
+def never_told(flow: RecordedFlow) -> None:
+    flow.dead_letter("payment", command(flow))
+
+
+def seen_elsewhere(flow: RecordedFlow) -> None:
+    for state in flow.all("OrderState", "o-done"):
+        state.fields["seen"] = [{**seen, "offset": seen["offset"] + 1} for seen in state.fields["seen"]]
+
+
 def id_used_twice(flow: RecordedFlow) -> None:
     first, second = list(flow.all("StockDispatched", "o-done"))
     second.set_header("ce_id", first.message_id)
@@ -76,14 +90,17 @@ ALONE: dict[str, Callable[[RecordedFlow], None]] = {
     "transitions": backwards,
     "pauses": decided_and_never_sent,
     "traces": correlation_broken,
-    "records": id_used_twice,
+    "records": state_of_garbage,
+    "failures": never_told,
+    "ids": id_used_twice,
+    "seen": seen_elsewhere,
     "dead letters": letter_with_other_bytes,
     "order per key": overtaken,
     "operations": never_answered,
 }
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", [*CHECKS, *AUDITS, *AUDITS_OF_ALL])
 def test_finds_what_no_other_rule_finds(check: str) -> None:
     flow = clean_flow()
     ALONE[check](flow)

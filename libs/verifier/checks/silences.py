@@ -7,7 +7,7 @@ from typing import Final
 
 from verifier.case import Case
 from verifier.facts import Message
-from verifier.flow import ORDER_CHANGELOG, SHIPMENT_CHANGELOG, TERMS
+from verifier.flow import ORDER_CHANGELOG, SHIPMENT_CHANGELOG, STEPS, TERMS
 from verifier.runtime_formats import FIRST_SEEN, MOST_SEEN
 
 
@@ -31,7 +31,7 @@ def _forgotten_until(case: Case) -> int:
         if not record.status:
             until = record.time
         elif len(record.seen) >= MOST_SEEN:
-            until = max(until, record.seen[FIRST_SEEN].at)
+            until = max(until, record.seen[FIRST_SEEN].get("at", 0))
     return until
 
 
@@ -54,18 +54,13 @@ def shipment_known(case: Case, message: Message) -> bool:
     """Return whether shipping knows the order; an express one is planned or cancelled in either case."""
     if not case.is_kept_in(SHIPMENT_CHANGELOG):
         return False
-    counts = case.placed == message
-    return not counts or message.fields.get("shipping_speed") != "express" or _is_settled(case)
-
-
-def _is_settled(case: Case) -> bool:
-    """Return whether shipping has answered an earlier message of this order."""
-    return any(case.of_type(kind) for kind in ("ShipmentScheduled", "ShipmentCancelled"))
+    has_answered = any(case.of_type(kind) for kind in STEPS["shipment"].events)
+    return case.placed != message or message.fields.get("shipping_speed") != "express" or has_answered
 
 
 def packing_begun(case: Case, _: Message) -> bool:
     """Return whether packing has begun, or the shipment is cancelled."""
-    shipment = case.kept_in(SHIPMENT_CHANGELOG) or {}
+    shipment = case.kept_in(SHIPMENT_CHANGELOG)
     return bool(shipment.get("packaging")) or shipment.get("status") == "cancelled"
 
 
@@ -88,4 +83,4 @@ def _followed(case: Case, message: Message, command: str, effect: str) -> bool:
 _RULES: Final = (
     noted, placed_before, order_known, shipment_known, packing_begun, refunded_before, dispatched_before,
 )  # fmt: skip
-RULES: Final[Mapping[str, Callable[[Case, Message], bool]]] = {rule.__name__: rule for rule in _RULES}
+SILENCES: Final[Mapping[str, Callable[[Case, Message], bool]]] = {rule.__name__: rule for rule in _RULES}
