@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from ensemble.embedded import EmbeddedKafka, silent
 from ensemble.settings import KafkaSettings
+from tests.chaos.audit import audited_cluster
 from tests.support.ledger_server import ledger_server
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import TERMS, clean_flow
@@ -134,7 +135,7 @@ def test_a_clean_story_is_clean_and_counted(cluster: str) -> None:
     assert sum(report.messages.values()) == sum(1 for r in flow.records if r.topic() in MESSAGE_TOPICS)
 
 
-def test_what_is_planted_is_found(cluster: str) -> None:
+def test_what_is_planted_is_found_by_the_check_and_by_the_audit(cluster: str) -> None:
     flow = clean_flow()
     flow.by("order", "orders.events", "OrderCompleted", flow.last("CompleteOrder", "o-done"), order_id="o-done")
     flow.last("StockReserved", "o-fast").fields["quantity"] += 1
@@ -144,7 +145,8 @@ def test_what_is_planted_is_found(cluster: str) -> None:
     flow.bookings.append(flow.bookings[0]._replace(key="again"))
     publish(cluster, flow)
 
-    report = verified(cluster, flow)
+    with ledger_server(ledger_page(flow.bookings)) as url:
+        report = audited_cluster(KafkaSettings(bootstrap_servers=cluster), Options(provider_url=url))
 
     assert report.exit_code == 1
     assert {violation.check for violation in report.violations} == {
