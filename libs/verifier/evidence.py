@@ -108,8 +108,3 @@ class Evidence:
     def fate_of(self, letter: DeadLetter) -> str:
         """Return `redriven`, `discarded` or `closed`, or an empty string while there is no decision."""
         return self.resolved.get((letter.service, letter.source, letter.generation), "") if letter.source else ""
-
-    def times_given_up(self, service: str, message: Message) -> int:
-        """Return how often the service has given the message up, in what is known to be complete."""
-        letters = self._by_name.get((service, message.message_id), ())
-        return sum(self.in_cut(letter.position) for letter in letters)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from verifier.case import Case
-from verifier.checks.fates import check_failures, check_inputs
+from verifier.checks.fates import check_inputs
 from verifier.checks.money import check_money
 from verifier.checks.orders import check_endings, check_state, check_transitions
 from verifier.checks.records import check_records
@@ -23,7 +23,6 @@ CHECKS: Final[Mapping[str, str]] = {
     "inputs": "every input has an effect, waits parked, or is a dead letter",
     "order state": "the order state agrees with the topics",
     "transitions": "orders only move forward",
-    "failures": "who sent a command is told when it is given up",
     "records": "each record can be read, where its key belongs",
 }
 """What each check asks, for people."""
@@ -34,7 +33,6 @@ _CHECKS: Final[Mapping[str, Callable[[Case], Iterable[Finding]]]] = {
     "inputs": check_inputs,
     "order state": check_state,
     "transitions": check_transitions,
-    "failures": check_failures,
     "records": check_records,
 }
 """Records come last: the others have found out which states cannot be read."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from verifier.case import Case
 from verifier.checks.silences import SILENCES
 from verifier.facts import DeadLetter, Finding, Message
-from verifier.flow import COMMANDS, DUTIES, EXTERNAL_TOPICS, READERS_OF, SENT_AGAIN, SERVICES, TYPES_OF, UNDONE_BY, Duty
+from verifier.flow import DUTIES, EXTERNAL_TOPICS, READERS_OF, SENT_AGAIN, SERVICES, TYPES_OF, UNDONE_BY, Duty
 
 
 def check_inputs(case: Case) -> Iterator[Finding]:
@@ -18,13 +18,6 @@ def check_inputs(case: Case) -> Iterator[Finding]:
         for duty in duties_of(message):
             if case.evidence.was_read(duty.reader, message):
                 yield from ((message, reason) for reason in _judge(case, message, duty, is_repeat=is_repeat))
-
-
-def check_failures(case: Case) -> Iterator[Finding]:
-    """Report missing and surplus failure events: each failed command is reported to its sender once per failure."""
-    for message in case.messages if case.order_id else ():
-        for duty in duties_of(message) if message.type in COMMANDS else ():
-            yield from ((message, reason) for reason in _told(case, message, duty.reader))
 
 
 def _is_copied(message: Message, copied: set[tuple[object, ...]]) -> bool:
@@ -112,18 +105,3 @@ def was_sent_again(case: Case, message: Message, reader: str) -> bool:
     if any(other.offset > message.offset for other in same):
         return True
     return any(other.offset < message.offset and case.effects_of(other, reader) for other in same)
-
-
-def _told(case: Case, message: Message, service: str) -> Iterator[str]:
-    effects, times = case.caused.get(message.message_id, ()), case.evidence.times_given_up(service, message)
-    reports = [each for each in effects if each.type == "CommandFailed" and each.service == service]
-    if len(reports) < times and case.is_whole:
-        yield f"{service} gave it up {times} times, and told its sender {len(reports)} times"
-    if reports and not _has_failed(case, message, service):
-        yield f"{reports[0]} says that it failed, but {service} has not given it up"
-
-
-def _has_failed(case: Case, message: Message, service: str) -> bool:
-    """Return whether the message is a dead letter, or waits or waited behind one, as itself or as a later attempt."""
-    has_waited = case.was_ever_parked(service, message) or was_sent_again(case, message, service)
-    return case.letter_of(service, message) is not None or has_waited

@@ -14,6 +14,7 @@ from typing import Final
 from ensemble.kafka.client import open_client
 from ensemble.settings import KafkaSettings
 from tests.chaos.audit.dead_letters import check_letters
+from tests.chaos.audit.failures import check_failures
 from tests.chaos.audit.operations import check_operations
 from tests.chaos.audit.pauses import check_pauses
 from tests.chaos.audit.recording import Recording
@@ -33,8 +34,10 @@ AUDITS: Final[Mapping[str, Callable[[Case, Recording], Iterable[Finding]]]] = {
     "traces": check_traces,
     "order per key": check_sequence,
     "seen": check_seen,
+    "failures": check_failures,
 }
-"""What is asked of each order: no command leaves a paused one, one trace, nothing overtakes, what was seen is there."""
+"""What is asked of each order: no command leaves a paused one, one trace, nothing overtakes, what a state has seen is
+there, and who sent a command is told when it is given up."""
 AUDITS_OF_ALL: Final[Mapping[str, Callable[[Evidence, Recording], Iterable[Finding]]]] = {
     "ids": check_ids,
     "dead letters": check_letters,
@@ -54,7 +57,7 @@ def audited(source: Source, read_bookings: ReadBookings, options: Options) -> Re
     recording = Recording(source)
 
     def audit(evidence: Evidence, cases: Callable[[Evidence], Iterator[Case]]) -> Iterator[Violation]:
-        recording.index(cases(evidence))
+        recording.index(evidence, cases(evidence))
         for case in cases(evidence):
             for name, check in AUDITS.items():
                 yield from as_violations(name, case.order_id, check(case, recording))

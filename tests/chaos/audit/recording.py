@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -11,6 +11,7 @@ from contracts import SCHEMAS
 from ensemble import system_messages
 from ensemble.messages import GenericDecoder, bounded_id, trace_in
 from verifier.case import Case
+from verifier.evidence import Evidence
 from verifier.facts import Message, Place, Position
 from verifier.flow import MESSAGE_TOPICS
 from verifier.runtime_formats import CONTROL, DEAD_LETTER
@@ -50,6 +51,8 @@ class Recording:
         self.edited: defaultdict[tuple[str, Position], set[bytes]] = defaultdict(set)
         """The values that operators gave a record instead of its own."""
         self.by_id: defaultdict[str, list[Message]] = defaultdict(list)
+        self.given_up: Counter[tuple[str, str]] = Counter()
+        """How often a service has given a message up, in what is known to be complete."""
 
     # -- a source like the other ------------------------------------------------------------------------------------
 
@@ -95,8 +98,10 @@ class Recording:
 
     # -- looking up -------------------------------------------------------------------------------------------------
 
-    def index(self, cases: Iterable[Case]) -> None:
-        """Have all messages of all cases found by their ids."""
+    def index(self, evidence: Evidence, cases: Iterable[Case]) -> None:
+        """Have all messages of all cases, and what was given up, found by their ids."""
+        settled = (letter for letter in evidence.letters if evidence.in_cut(letter.position))
+        self.given_up.update((letter.service, letter.message_id) for letter in settled)
         for case in cases:
             for message in case.messages:
                 self.by_id[message.message_id].append(message)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import ANY_FIELDS, clean_flow, place
 from tests.support.recorded_flow.records import WrittenRecord
-from verifier.flow import COMMANDS, DUTIES, KEY_OF, TYPES_OF
+from verifier.flow import COMMANDS, DUTIES, KEY_OF, LEDGER, MESSAGE_TOPICS, TYPES_OF
 
 ORDERS = ("o-done", "o-fast", "o-declined", "o-undone")
 NOT_OF_AN_ORDER = {"ReceiveStock"}
@@ -28,6 +28,13 @@ def lose(flow: RecordedFlow, command: WrittenRecord) -> None:
     """Drop all that follows from the command, as if its reader had swallowed it."""
     own_id = command.headers_now["ce_id"]
     flow.drop(*[record for record in flow.records if record.headers_now.get("ce_causationid") == own_id])
+
+
+def test_every_type_is_known_to_have_readers_or_none() -> None:
+    """Who adds a message to the flow says in `verifier.flow` what follows from it."""
+    read_by_nobody = {"OrderCompleted", "OrderCancelled", "OrderPaused", "OrderResumed", "OrderCompensationFailed"}
+    types = {kind for topic in MESSAGE_TOPICS for kind in TYPES_OF[topic]}
+    assert types == {*DUTIES, *read_by_nobody, *TYPES_OF[LEDGER]}
 
 
 def test_every_command_has_a_reader_that_owes_it_something() -> None:
