@@ -59,8 +59,8 @@ class Loader:
         taker(record, Position(topic, record.partition(), record.offset()))
 
     def finish(self) -> None:
-        """Count what can be counted once everything was read, and make it ready to be judged."""
-        self._storage.close()
+        """Count what can be counted once everything was read, and have the rest written."""
+        self._storage.flush()
         self.findings.counted["warehouses"] = sum(bool(each.sequence) for each in self.evidence.warehouses.values())
         self.findings.counted["records parked"] = len(self._parked)
 

@@ -25,6 +25,12 @@ NO_ORDER: Final = "\0"
 _PENDING: Final = 20_000
 """So many entries are written at once."""
 _NOTE_LENGTH: Final = 6
+_SCHEMA: Final = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE IF NOT EXISTS chunk (bucket INTEGER, content BLOB);
+CREATE INDEX IF NOT EXISTS chunks_by_bucket ON chunk (bucket);
+"""
 
 Note = tuple[int, str, int, int, int, Any]
 """Sort, topic, partition, offset, time, and content: bytes of a state, or plain values."""
@@ -43,7 +49,7 @@ class Files:
     def open(self, number: int) -> sqlite3.Connection:
         """Return a connection to one of the files. Nobody needs it after a crash."""
         connection = sqlite3.connect(self.directory / f"{number}.db")
-        connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+        connection.executescript(_SCHEMA)
         return connection
 
 
@@ -51,8 +57,7 @@ class Storage:
     """Takes what one process reads, by subject: an order's id, or what stands for one."""
 
     def __init__(self, files: Files, number: int) -> None:
-        self._file = files.open(number)
-        self._file.execute("CREATE TABLE chunk (bucket INTEGER, content BLOB)")
+        self._files, self._number = files, number
         self._pending: list[tuple[list[str], list[bytes]]] = [([], []) for _ in range(files.buckets)]
         self._count = 0
 
@@ -63,22 +68,17 @@ class Storage:
         entries.append(marshal.dumps(entry))
         self._count += 1
         if self._count >= _PENDING:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what was added, so that it can be read."""
         chunks = ((bucket, marshal.dumps(chunk)) for bucket, chunk in enumerate(self._pending) if chunk[0])
-        self._file.executemany("INSERT INTO chunk VALUES (?, ?)", chunks)
+        with closing(self._files.open(self._number)) as file, file:
+            file.executemany("INSERT INTO chunk VALUES (?, ?)", chunks)
         self._count = 0
         for subjects, entries in self._pending:
             subjects.clear()
             entries.clear()
-
-    def close(self) -> None:
-        """Make what was added ready to be read."""
-        self._flush()
-        self._file.execute("CREATE INDEX chunks_by_bucket ON chunk (bucket)")
-        self._file.commit()
-        self._file.close()
 
 
 def read_rows(files: Files, number: int, step: int) -> Iterator[Rows]:
