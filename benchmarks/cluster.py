@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,9 @@ class Cluster:
 
 
 @contextmanager
-def broker(heap: str) -> Iterator[Cluster]:
-    """Run a broker in a temporary directory."""
-    with (
-        tempfile.TemporaryDirectory(prefix="ensemble-bench-") as directory,
-        EmbeddedKafka(Path(directory), heap=heap) as running,
-    ):
+def broker(heap: str, kept_in: Path | None = None) -> Iterator[Cluster]:
+    """Run a broker in a temporary directory, or on the data that `kept_in` has of an earlier run."""
+    with ExitStack() as stack:
+        directory = kept_in or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ensemble-bench-")))
+        running = stack.enter_context(EmbeddedKafka(directory, heap=heap))
         yield Cluster(running.bootstrap_servers)

@@ -6,6 +6,7 @@ and the most memory that it had with its own processes. What the view answers is
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -67,13 +68,24 @@ def main(
     orders: Annotated[int, typer.Option(help="Orders of the history.")] = 1_000_000,
     heap: Annotated[str, typer.Option(help="Memory of the broker.")] = "1g",
     settle: Annotated[float, typer.Option(help="Seconds in which the broker may clean compacted topics.")] = 60.0,
+    keep: Annotated[Path | None, typer.Option(help="Keep the history in this folder, or use the one that it has.")] = None,
 ) -> None:
     """Write a history, and measure what operators ask of it."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with broker(heap) as cluster, tempfile.TemporaryDirectory(prefix="ensemble-view-") as directory:
-        some = _write(cluster, orders)
-        time.sleep(settle)
-        _measure(cluster, Path(directory), orders, some)
+    with broker(heap, keep and keep / "kafka") as cluster, tempfile.TemporaryDirectory(prefix="ensemble-view-") as views:
+        some = _kept(cluster, orders, settle, keep and keep / f"{orders}.json")
+        _measure(cluster, Path(views), orders, some)
+
+
+def _kept(cluster: Cluster, orders: int, settle: float, note: Path | None) -> list[str]:
+    """Write the history unless the folder has it, and return the ids of some orders in it."""
+    if note is not None and note.exists():
+        return list(json.loads(note.read_text()))
+    some = _write(cluster, orders)
+    time.sleep(settle)
+    if note is not None:
+        note.write_text(json.dumps(some))
+    return some
 
 
 def _write(cluster: Cluster, orders: int) -> list[str]:

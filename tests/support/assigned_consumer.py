@@ -68,6 +68,10 @@ class AssignedConsumer:
             end = (topic, partition, self.end_of(topic, partition))
             self.coming.append(Polled(end, problem=KafkaError(KafkaError._PARTITION_EOF)))
 
+    def incremental_unassign(self, places: list[TopicPartition]) -> None:
+        left = {(place.topic, place.partition) for place in places}
+        self.coming = deque(each for each in self.coming if each.at[:2] not in left)
+
     def poll(self, _: float) -> Any:
         return self.coming.popleft() if self.coming else None
 

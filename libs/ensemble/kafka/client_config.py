@@ -18,6 +18,7 @@ NARROW: Final[Mapping[str, Any]] = {
     "queued.min.messages": 5_000,
     "queued.max.messages.kbytes": 16_384,
     "fetch.max.bytes": 8_388_608,
+    "max.partition.fetch.bytes": 262_144,  # by default a megabyte of each partition is fetched for its last record
 }
 """What a reader of few records sets: by default it holds over 100 MB ahead of who asks for one record."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -81,19 +81,26 @@ class Reader:
     def read_to(
         self, ends: Mapping[TopicPlace, int], stall_s: float, select: Select | None = None
     ) -> Iterator[list[ReceivedRecord]]:
-        """Yield the selected records before these ends, part by part.
+        """Yield the selected records before these ends, part by part. A partition at its end is read no further.
 
         Raises ClusterError if nothing comes for `stall_s`.
         """
-        moved_at = time.monotonic()
+        moved_at, reading = time.monotonic(), set(ends)
         while behind := self.behind(ends):
-            before = dict(self.positions)
+            self._leave(reading.difference(behind))
+            before, reading = dict(self.positions), set(behind)
             records = self.receive(_POLL_S, select)
             yield [record for record in records if record.offset < ends[record.topic, record.partition]]
             if self.positions != before:
                 moved_at = time.monotonic()
             elif time.monotonic() - moved_at > stall_s:
                 raise ClusterError(f"nothing came for {stall_s:g} s while reading {behind[0][0]}; is Kafka up?")
+
+    def _leave(self, places: Collection[TopicPlace]) -> None:
+        """Read these partitions no further: what lies behind would be fetched as long as others are read."""
+        if places:
+            with as_cluster_errors():
+                self._consumer.incremental_unassign([TopicPartition(*place) for place in places])
 
     def _is_record(self, record: Message) -> bool:
         error: Any = record.error()

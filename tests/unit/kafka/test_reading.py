@@ -77,6 +77,22 @@ def test_reading_to_an_end_leaves_out_what_came_after_it() -> None:
     assert [[each.offset for each in part] for part in reading.read_to({PLACE: 2}, stall_s=5)] == [[0, 1]]
 
 
+class SlowConsumer(AssignedConsumer):
+    """Gives one record at a time."""
+
+    def consume(self, *_: Any) -> list[Any]:
+        return []
+
+
+def test_a_partition_at_its_end_is_read_no_further_while_others_are() -> None:
+    """All that lies behind it would be fetched, and thrown away, for as long as the longest one takes."""
+    consumer: Any = SlowConsumer([*records(0, 1, 2), *records(0, 1, place=OTHER)])
+    reading = Reader({}, make_consumer=lambda _: consumer)
+    reading.start({PLACE: 0, OTHER: 0})
+    parts = [[each.offset for each in part] for part in reading.read_to({PLACE: 1, OTHER: 2}, stall_s=5)]
+    assert parts == [[0], [0], [1]], "nothing of the first one in between"
+
+
 def test_an_end_that_nothing_reaches_is_told() -> None:
     reading, _ = reader(*records(0))
     reading.start({PLACE: 0})
