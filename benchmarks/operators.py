@@ -68,11 +68,16 @@ def main(
     orders: Annotated[int, typer.Option(help="Orders of the history.")] = 1_000_000,
     heap: Annotated[str, typer.Option(help="Memory of the broker.")] = "1g",
     settle: Annotated[float, typer.Option(help="Seconds in which the broker may clean compacted topics.")] = 60.0,
-    keep: Annotated[Path | None, typer.Option(help="Keep the history in this folder, or use the one that it has.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep the history in this folder, or use the one that it has.")
+    ] = None,
 ) -> None:
     """Write a history, and measure what operators ask of it."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with broker(heap, keep and keep / "kafka") as cluster, tempfile.TemporaryDirectory(prefix="ensemble-view-") as views:
+    with (
+        broker(heap, keep and keep / "kafka") as cluster,
+        tempfile.TemporaryDirectory(prefix="ensemble-view-") as views,
+    ):
         some = _kept(cluster, orders, settle, keep and keep / f"{orders}.json")
         _measure(cluster, Path(views), orders, some)
 

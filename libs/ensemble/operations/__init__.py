@@ -20,6 +20,7 @@ from ensemble.operations.errors import (
 from ensemble.operations.intent import NAME_LIMIT, REASON_LIMIT, Actor, Intent, Reason
 from ensemble.operations.outgoing import headers_of, now
 from ensemble.operations.plans import Plan, PlanItem, Skipped, first_skipped
+from ensemble.operations.policies_in_force import check_policy_file, policies_in_force, stray_policy_files
 from ensemble.operations.positions import read_positions
 from ensemble.operations.records import RecordDetails, RecordHeader, get_record, parse_position
 from ensemble.operations.service_topics import (
@@ -31,6 +32,7 @@ from ensemble.operations.service_topics import (
     services_with,
 )
 from ensemble.operations.session import Session, decoder_of
+from ensemble.operations.settings_in_force import settings_in_force
 from ensemble.operations.times import duration_ms, moment_ms
 from ensemble.operations.values import Money, Position, Result
 from ensemble.operations.view import OnProgress
@@ -111,7 +113,6 @@ if TYPE_CHECKING:
         list_permissions,
         users_of,
     )
-    from ensemble.operations.policies_in_force import check_policy_file, policies_in_force, stray_policy_files
     from ensemble.operations.readability import describe_readability, encode_edited
     from ensemble.operations.readiness import Readiness
     from ensemble.operations.record_skip import SkippedFate, SkippedRecord, plan_skip, skip_record
@@ -137,7 +138,6 @@ if TYPE_CHECKING:
     from ensemble.operations.samples import Sample, Samples
     from ensemble.operations.schema_registry import has_registry, plan_register_all, register_all, registry_problems
     from ensemble.operations.service_metrics import ServiceCounters
-    from ensemble.operations.settings_in_force import settings_in_force
     from ensemble.operations.status import (
         ClusterStatus,
         ServiceStatus,
@@ -431,7 +431,6 @@ _MODULES: Final = {
         "list_permissions",
         "users_of",
     ],
-    "policies_in_force": ["check_policy_file", "policies_in_force", "stray_policy_files"],
     "readability": ["describe_readability", "encode_edited"],
     "readiness": ["Readiness"],
     "record_skip": ["SkippedFate", "SkippedRecord", "plan_skip", "skip_record"],
@@ -457,13 +456,15 @@ _MODULES: Final = {
     "samples": ["Sample", "Samples"],
     "schema_registry": ["has_registry", "plan_register_all", "register_all", "registry_problems"],
     "service_metrics": ["ServiceCounters"],
-    "settings_in_force": ["settings_in_force"],
     "status": ["ClusterStatus", "ServiceStatus", "Status", "read_status", "status_projections"],
     "topics": ["TopicSummary", "compare_topics", "create_missing_topics", "required_topics"],
     "traffic": ["EdgeTraffic", "Traffic", "TrafficBin", "TrafficEdge", "TrafficProjection", "TrafficSecond"],
     "wide_pauses": ["PauseSummary", "WidePause", "command_names", "list_pauses", "step_names", "wide_pause"],
 }
-"""What most commands do without, by its module: it is imported at its first use."""
+"""What most commands do without, by its module: it is imported at its first use.
+
+A function with the name of its module cannot be among them: the module would take its place.
+"""
 
 if not TYPE_CHECKING:  # a type checker knows each name by its import above, and no other
     __getattr__ = import_on_first_use(
