@@ -16,6 +16,8 @@ Select = Callable[[Message], bool]
 
 _POLL_S: Final = 0.5
 _CHUNK: Final = 10_000
+_READ: Final = 2_000
+"""So many records are held at once: each takes ten times its bytes while it is handled."""
 
 
 def poll_batch(consumer: Consumer, wait_s: float, limit: int = _CHUNK) -> list[Message]:
@@ -63,7 +65,7 @@ class Reader:
         Of the positions, only those of partitions that were read to their present end are moved.
         """
         with as_cluster_errors():
-            records = poll_batch(self._consumer, wait_s)
+            records = poll_batch(self._consumer, wait_s, _READ)
         return [record for record in records if self._is_record(record)]
 
     def fetch(self, wait_s: float) -> list[Message]:

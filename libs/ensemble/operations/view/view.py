@@ -30,7 +30,7 @@ OnProgress = Callable[[int, int], None]
 
 _FORMAT: Final = 1
 """Another number builds the rows of all projections anew."""
-_CHUNK: Final = 20_000
+_CHUNK: Final = 4_000
 _POLL_S: Final = 0.2
 _STALL_S: Final = 60.0
 _SETTLE_S: Final = 5.0
