@@ -10,6 +10,7 @@ from backoffice import ENDED
 from backoffice.declared_rest import Declarations, Due
 from backoffice.diagnosis import Action, Diagnosis, Evidence, diagnose, evidence_in
 from backoffice.order_history import OrderHistory
+from backoffice.order_records import begin_of
 from ensemble import EnsembleError
 from ensemble.clock import clock_seconds
 from ensemble.command_line.selection import application
@@ -62,7 +63,7 @@ def read_outlook(session: Session, history: OrderHistory) -> Outlook:
 
 def _gather_evidence(session: Session, history: OrderHistory, at: int) -> Evidence:
     services = list(session.application.services)
-    with pauses_view(session, use_file=True) as view:
+    with pauses_view(session, use_file=True, since=begin_of(history.state)) as view:
         evidence = evidence_in(view, history.order_id, history.state, at)
     return replace(evidence, lags=read_lag(session.client, services), stopped=stopped_services(session, services))
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backoffice.order_records import OrderRecords, find_dead_letters, find_records, places_of
+from backoffice.order_records import OrderRecords, find_dead_letters, find_records
+from backoffice.order_states import find_state
 from backoffice.order_story import Line, Story, in_order, order_of
-from contracts.catalogue import CATALOGUE, ORDER_STATE
+from contracts.catalogue import CATALOGUE
 from ensemble.clock import clock_seconds, duration
 from ensemble.operations import DEAD_LETTER, ControlFlow, Entry, NotFound, Session
 
@@ -27,8 +28,7 @@ class OrderHistory:
 
 def state_of(session: Session, order_id: str) -> dict[str, Any]:
     """Return the newest state of one order, empty if the orchestrator does not know it."""
-    [place] = places_of(session.client, [ORDER_STATE.name], order_id)
-    record = session.client.last_of(place, order_id.encode())
+    record = find_state(session, order_id)
     return {} if record is None else dict(session.decode(record).fields)
 
 

@@ -99,6 +99,12 @@ def find_dead_letters(
     return OrderRecords(order_id, (log.between(_lifetime(state)[0], None),), log.ends, 0)
 
 
+def begin_of(state: Mapping[str, Any]) -> int | None:
+    """Return from when on (epoch ms) anything may have been written about an order, None if its state does not tell."""
+    begun = _begun(state)
+    return min(begun) - _SLACK_MS if begun else None
+
+
 @dataclass(frozen=True)
 class _Log:
     """The partitions that can hold the order, with the offsets that they have."""
@@ -125,9 +131,8 @@ class _Log:
 
 def _lifetime(state: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """Return the times between which the order's messages were written; None where the state does not tell."""
-    begun = _begun(state)
-    start = min(begun) - _SLACK_MS if begun else None
-    end = int(state["updated_at"]) + _SLACK_MS if state.get("status") in ENDED and begun else None
+    start = begin_of(state)
+    end = int(state["updated_at"]) + _SLACK_MS if state.get("status") in ENDED and start is not None else None
     return start, end
 
 

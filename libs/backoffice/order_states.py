@@ -15,6 +15,22 @@ from ensemble.operations import Session, read_positions
 from ensemble.operations.view import View
 
 
+def find_state(session: Session, order_id: str) -> ReceivedRecord | None:
+    """Return the record of an order's newest state, None if there is none.
+
+    A view that was left behind says where it lay: only what came since is searched, else the order's partition.
+    """
+    [place] = places_of(session.client, [ORDER_STATE.name], order_id)
+    key = order_id.encode()
+    with session.kept(OrdersProjection(session.sources)) as view:
+        since = 0 if view is None else view.offsets(OrdersProjection.name).get(place, 0)
+        rows = Orders(view).find([order_id]) if view is not None and since else ()
+    newer = session.client.last_of(place, key, since)
+    if newer is not None or not rows:
+        return newer
+    return next(read_positions(session, [rows[0].position]), None)
+
+
 class OrderStates:
     """The states of some orders, as of the last `read_on`; use it in a `with`. They are decoded when asked for."""
 
@@ -71,7 +87,7 @@ class OrderStates:
     def _begin_with_one(self, order_id: str) -> None:
         [place] = places_of(self._session.client, [ORDER_STATE.name], order_id)
         self._follower = self._exit.enter_context(self._session.client.follow([place]))
-        if (record := self._session.client.last_of(place, order_id.encode())) is not None:
+        if (record := find_state(self._session, order_id)) is not None:
             self._take(record)
 
     def _begin_with_rows(self, view: View) -> None:

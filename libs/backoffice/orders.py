@@ -84,7 +84,6 @@ class OrdersProjection:
     version = 1
     tables: Sequence[str] = ("orders", "order_counts")
     max_age_s = 20 * 3600.0
-    history_ms: int | None = None
     schema = """
         CREATE TABLE orders (
             order_id TEXT NOT NULL UNIQUE, status TEXT, step TEXT, reason TEXT, expected TEXT, due_at INTEGER,
@@ -113,6 +112,9 @@ class OrdersProjection:
 
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         return [name for name in (ORDER_STATE.name, ORDERS_EVENTS.name) if name in existing]
+
+    def begin(self, topic: str, now: int) -> int | None:  # noqa: ARG002  all topics alike
+        return None
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         """Take the last state and the first terms of each order; only those are decoded."""

@@ -42,7 +42,6 @@ class StockProjection:
     version = 1
     tables: Sequence[str] = ("stock",)
     max_age_s = float("inf")
-    history_ms: int | None = None
     schema = """
         CREATE TABLE stock (
             warehouse TEXT, sku TEXT, received INTEGER, on_hand INTEGER, reserved INTEGER, dispatched INTEGER,
@@ -57,6 +56,9 @@ class StockProjection:
 
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         return [INVENTORY_LEDGER.name] if INVENTORY_LEDGER.name in existing else []
+
+    def begin(self, topic: str, now: int) -> int | None:  # noqa: ARG002  all topics alike
+        return None
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         moved: dict[tuple[str, str], Counter[int]] = {}

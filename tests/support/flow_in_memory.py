@@ -44,8 +44,8 @@ class FlowInMemory:
         self._stopped: set[str] = set()
         self._times: list[int] = []
         self.id = secrets.token_hex(8)
-        self.records_read = 0
-        """How many records of spans were handed out."""
+        self.records_read = self.records_searched = 0
+        """How many records of spans were handed out, and how many could be the newest of a key."""
 
     @property
     def stopped(self) -> set[str]:
@@ -163,8 +163,10 @@ class FlowInMemory:
     def read_range(self, place: TopicPlace, start: int, end: int, _: float) -> Iterator[ReceivedRecord]:
         return self.read_spans({place: range(start, end)})
 
-    def last_of(self, place: TopicPlace, key: bytes) -> ReceivedRecord | None:
-        return next((record for record in reversed(list(self.read([place]))) if record.key == key), None)
+    def last_of(self, place: TopicPlace, key: bytes, since: int = 0) -> ReceivedRecord | None:
+        records = [record for record in self.read([place]) if record.offset >= since]
+        self.records_searched += len(records)
+        return next((record for record in reversed(records) if record.key == key), None)
 
     def outbox(self, _: str) -> OutboxInMemory:
         return OutboxInMemory(self)

@@ -34,6 +34,9 @@ class LatestValues:
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         return [topic for topic in (self.states, self.events) if topic in existing]
 
+    def begin(self, topic: str, now: int) -> int | None:
+        return None if self.history_ms is None or topic != self.events else now - self.history_ms
+
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         last = {record.key(): record.value() for record in records.get(self.states, ())}
         for key, value in last.items():

@@ -78,7 +78,13 @@ def session_on(access: ClusterClient) -> Session:
     """Return the same for a cluster that is connected to."""
     from ensemble.operations import Session
 
-    return Session(application(), access, sources(), progress)
+    return Session(application(), access, sources(), progress, kept_view=partial(_kept_view, access))
+
+
+def _kept_view(client: ClusterClient, projections: Sequence[Projection]) -> AbstractContextManager[View | None]:
+    from ensemble.command_line.view import kept_view
+
+    return kept_view(client, projections)
 
 
 def entry_of(record: ReceivedRecord) -> Entry:

@@ -44,6 +44,22 @@ def synced_view(
         yield view
 
 
+@contextmanager
+def kept_view(access: ClusterClient, projections: Sequence[Projection]) -> Iterator[View | None]:
+    """Give the cluster's view as the last command has left it, or None without one that is right.
+
+    No record is read.
+    """
+    from ensemble.operations.view import View
+
+    path = None if is_connected() else _path_of(access)
+    if path is None or not path.exists():
+        yield None
+        return
+    with View(access, projections, path) as view:
+        yield view if view.is_filled() else None
+
+
 def failures_view(session: Session, *, use_file: bool) -> AbstractContextManager[View]:
     """Give a view of dead letters and parked keys, like `synced_view`."""
     from ensemble.operations.failures import FailuresProjection
@@ -51,28 +67,39 @@ def failures_view(session: Session, *, use_file: bool) -> AbstractContextManager
     return synced_view(session.client, [FailuresProjection(session.decoder)], "dead letters", use_file=use_file)
 
 
-def pauses_view(session: Session, *, use_file: bool) -> AbstractContextManager[View]:
-    """Give a view of pauses and of what operators have asked for, like `synced_view`."""
+def pauses_view(session: Session, *, use_file: bool, since: int | None = None) -> AbstractContextManager[View]:
+    """Give a view of pauses and of what operators have asked for, like `synced_view`.
+
+    Who asks about one order says `since` when (epoch milliseconds): unless a view is filled already, older dead letters
+    are not read, and nothing is kept.
+    """
     from ensemble.operations.audit import AuditProjection
     from ensemble.operations.failures import FailuresProjection
 
     projections: list[Projection] = [FailuresProjection(session.decoder), AuditProjection(session.decoder)]
+    if since is not None:
+        with kept_view(session.client, projections) as kept:
+            use_file = kept is not None
+        projections[0] = projections[0] if use_file else FailuresProjection(session.decoder, since)
     return synced_view(session.client, projections, "pauses", use_file=use_file)
 
 
 def _path(access: ClusterClient) -> Path | None:
     """Return the file of the cluster's view, or None if this user cannot write one."""
+    path = _path_of(access)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        say(f"no view is kept: {path.parent}: {error.strerror}")
+        return None
+    _remove_unused(path.parent, path)
+    return path
+
+
+def _path_of(access: ClusterClient) -> Path:
     from ensemble.embedded import default_directory
 
-    directory = default_directory().parent / "views"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        say(f"no view is kept: {directory}: {error.strerror}")
-        return None
-    path = directory / f"{access.cluster_id()}.db"
-    _remove_unused(directory, path)
-    return path
+    return default_directory().parent / "views" / f"{access.cluster_id()}.db"
 
 
 def _remove_unused(directory: Path, used: Path) -> None:

@@ -89,7 +89,6 @@ class AuditProjection:
     version = 1
     tables: Sequence[str] = ("operations", "answers", "incidents")
     max_age_s = float("inf")
-    history_ms: int | None = None
     schema = """
         CREATE TABLE operations (
             service TEXT, partition INTEGER, offset INTEGER, operation_id TEXT, operation TEXT, scope TEXT, name TEXT,
@@ -115,6 +114,9 @@ class AuditProjection:
 
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         return [name for name in existing if name.endswith((CONTROL, OPERATIONS))]
+
+    def begin(self, topic: str, now: int) -> int | None:  # noqa: ARG002  all topics alike
+        return None
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         changes: list[Change] = []

@@ -98,7 +98,6 @@ class FailuresProjection:
     version = 1
     tables: Sequence[str] = ("dead_letters", "parked_keys", "parked_records", "resolutions", "pauses")
     max_age_s = 20 * 3600.0
-    history_ms: int | None = None
     schema = """
         CREATE TABLE dead_letters (
             service TEXT, partition INTEGER, offset INTEGER, type TEXT, key TEXT, parking_key BLOB, parking_name TEXT,
@@ -132,12 +131,18 @@ class FailuresProjection:
         CREATE INDEX IF NOT EXISTS dead_letters_parked ON dead_letters (parking_name)
     """
 
-    def __init__(self, decoder: GenericDecoder) -> None:
-        """Take a decoder of the runtime's own records and of the application's messages."""
-        self._decoder = decoder
+    def __init__(self, decoder: GenericDecoder, since: int | None = None) -> None:
+        """Take a decoder of the runtime's own records and of the application's messages.
+
+        With `since` (epoch milliseconds) older dead letters are left out, in a view that is not kept.
+        """
+        self._decoder, self._since = decoder, since
 
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         return [name for name in existing if name.endswith((DEAD_LETTER, PARKED))]
+
+    def begin(self, topic: str, now: int) -> int | None:  # noqa: ARG002  a time is given, or none
+        return self._since if topic.endswith(DEAD_LETTER) else None
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         changes: list[Change] = []

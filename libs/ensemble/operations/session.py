@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 OpenView = Callable[[Sequence[Projection], str], AbstractContextManager[View]]
 """Takes projections, and in a word what is read."""
+KeptView = Callable[[Sequence[Projection]], AbstractContextManager[View | None]]
+"""Takes projections."""
 
 
 def keep_silent(what: str, doing: str = "reading") -> OnProgress:  # noqa: ARG001  who shows progress says of what
@@ -43,6 +45,13 @@ class Session:
     """Called with what is read, and what is done with it (by default `reading`), before it takes long."""
     open_view: OpenView | None = None
     """Gives a view that is up to date, such as one in a file; without it, each question reads the topics."""
+
+    kept_view: KeptView | None = None
+    """Gives a view that is filled already, as it was left, or None if there is none. Nothing of topics is read."""
+
+    def kept(self, *projections: Projection) -> AbstractContextManager[View | None]:
+        """Give what `kept_view` gives: rows that may be out of date, and how far they are."""
+        return nullcontext(None) if self.kept_view is None else self.kept_view(projections)
 
     @contextmanager
     def view(self, *projections: Projection, what: str, view: View | None = None) -> Iterator[View]:

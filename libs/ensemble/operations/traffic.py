@@ -69,7 +69,6 @@ class TrafficProjection:
     version = 3
     tables: Sequence[str] = ("traffic", "delays")
     max_age_s = float("inf")
-    history_ms: int | None = 1_000 * _HOUR_S
     schema = """
         CREATE TABLE traffic (
             second INTEGER, sender TEXT, type TEXT, topic TEXT, count INTEGER, PRIMARY KEY (second, sender, type, topic)
@@ -88,6 +87,9 @@ class TrafficProjection:
 
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         return [name for name in existing if name in self._topics]
+
+    def begin(self, topic: str, now: int) -> int | None:  # noqa: ARG002  all topics alike
+        return now - 1_000 * _HOUR_S
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         messages = [_message(topic, record) for topic, some in records.items() for record in some]

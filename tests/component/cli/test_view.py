@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from backoffice.order_filter import OrderFilter
-from cli.orders import count_orders, list_orders
+from cli.orders import count_orders, list_orders, state_of
+from ensemble.command_line.connection import session_on
 from ensemble.command_line.publishing import publish
+from ensemble.command_line.view import pauses_view
+from ensemble.operations import DeadLetterFilter, Failures
 from ensemble.operations.view import Storage
 from tests.support.order_messages import place_order
 
@@ -53,6 +56,33 @@ def test_the_first_one_does_not_wait_for_another_command(flow: Any, views: Path)
     assert other.acquire()
     assert count_orders(flow, OrderFilter(), "status") == [{"status": "completed", "orders": 1}]
     other.close()
+
+
+def test_the_state_of_one_order_is_searched_behind_what_the_view_has(flow: Any, views: Path) -> None:
+    """However many states the partition has: the view has where the last one lies, and is as old as it may be."""
+    publish(flow, place_order())
+    assert state_of(flow, "o-1")["status"] == "completed"
+    searched = flow.records_searched
+    assert searched > 0
+    count_orders(flow, OrderFilter(), "status")
+    assert (state_of(flow, "o-1")["status"], state_of(flow, "o-none")) == ("completed", {})
+    assert flow.records_searched == searched
+    flow.publish("orchestrator.order-state", b"o-1", None, [])
+    assert (state_of(flow, "o-1"), flow.records_searched) == ({}, searched + 1)
+
+
+def test_of_one_order_no_older_dead_letter_is_read_unless_the_view_has_it(flow: Any, views: Path) -> None:
+    for customer in ("c-1", "c-2"):  # on other terms, which is a dead letter
+        publish(flow, place_order(customer_id=customer))
+    flow.settle()
+    session, everything, later = session_on(flow), DeadLetterFilter(open_only=False), 1 << 50
+
+    def count(since: int | None) -> int:
+        with pauses_view(session, use_file=True, since=since) as view:
+            return len(Failures(view).list(everything))
+
+    assert (count(later), list(views.glob("*.db"))) == (0, [])
+    assert (count(0), count(None), count(later)) == (1, 1, 1)
 
 
 def test_views_of_clusters_that_are_gone_are_removed(flow: Any, views: Path) -> None:

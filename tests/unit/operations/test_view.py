@@ -157,10 +157,28 @@ def test_while_another_process_writes_it_is_read_as_it_is(shop: TopicsToView, tm
 
 
 def test_only_so_much_of_the_past_is_read_as_is_asked_for(shop: TopicsToView) -> None:
+    """Of the states, which are asked for from their beginning on, all is read."""
     shop.offsets_at = lambda places, _: dict.fromkeys(places, 1)  # type: ignore[method-assign, assignment]
     with View(shop, [Latest(history_ms=1_000)]) as view:
         view.sync()
-        assert rows(view) == ([(b"a", b"2")], [])
+        assert rows(view) == ([(b"a", b"2"), (b"b", b"1")], [])
+
+
+def test_it_is_filled_as_long_as_a_sync_would_read_on(shop: TopicsToView, tmp_path: Path) -> None:
+    path = tmp_path / "view.db"
+    with View(shop, [Latest()], path) as view:
+        answers = [view.is_filled()]
+        view.sync()
+        fill(shop, [(EVENTS, 0, b"a", b"y")])
+        answers.append(view.is_filled())
+    shop.fetched.clear()
+    with View(shop, [Latest(version=2)], path) as newer:
+        answers.append(newer.is_filled())
+    shop.ids[EVENTS] = "made again"
+    with View(shop, [Latest()], path) as view:
+        answers.append(view.is_filled())
+        assert (answers, shop.fetched) == ([False, True, False, False], [])
+        assert rows(view)[1] == [(b"a", 1)], "nothing was read, and nothing emptied"
 
 
 def test_a_topic_that_is_silent_is_told_and_named(shop: TopicsToView) -> None:

@@ -160,12 +160,12 @@ class ClusterClient:
                     if on_read:
                         on_read(min(count, total), total)
 
-    def last_of(self, place: TopicPlace, key: bytes) -> ReceivedRecord | None:
-        """Return the newest committed record of a key, or None if the partition has none. Raises like `read`.
+    def last_of(self, place: TopicPlace, key: bytes, since: int = 0) -> ReceivedRecord | None:
+        """Return the newest committed record of a key from the offset `since` on, or None if there is none.
 
-        The partition is read backwards, in parts that grow: what changed lately is found at once.
+        The partition is read backwards, in parts that grow: what changed lately is found at once. Raises like `read`.
         """
-        start, end = self.starts([place])[place], self.ends([place])[place]
+        start, end = max(self.starts([place])[place], since), self.ends([place])[place]
         size = _FIRST_PART
         with self._reader(is_narrow=True) as reader:
             while end > start:

@@ -41,11 +41,12 @@ class Projection(Protocol):
     """SQL that creates further indexes, once all records of the first sync are in."""
     max_age_s: float
     """Rows that were brought up to date longer ago are built anew: a compacted topic keeps tombstones for a day."""
-    history_ms: int | None
-    """Only so much of the past is read at first; None reads all of it."""
 
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         """Return the topics that it reads, of those that the cluster has."""
+
+    def begin(self, topic: str, now: int) -> int | None:
+        """Return from which time on (epoch milliseconds) a topic is read at first; None reads all of it."""
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         """Write what these records say, within a transaction of the caller, and return what has changed."""

@@ -124,6 +124,19 @@ class View:
                 self._storage.release()
             return Synced(as_of=moment_of(as_of), is_current=True)
 
+    def is_filled(self) -> bool:
+        """Return whether its rows are there and still right: a sync would only read what came since.
+
+        No record is read, and nothing is written. Raises ClusterError if the cluster does not answer.
+        """
+        try:
+            return self.as_of() is not None and all(
+                self._is_right(projection, identity, self._source.starts(places), now())
+                for projection, identity, places in self._identities()
+            )
+        except DatabaseError:  # what is damaged will be built anew
+            return False
+
     def as_of(self) -> datetime | None:
         """Return what was committed when is in all rows; None as long as some are being read for the first time."""
         times = [self._storage.as_of(projection.name) for projection in self._projections]
@@ -172,10 +185,13 @@ class View:
 
     def _plan(self, now: int) -> list[_Reading]:
         """Return where each projection reads on, after those were emptied whose rows are no longer right."""
+        return [self._reading(*each, now) for each in self._identities()]
+
+    def _identities(self) -> Iterator[tuple[Projection, dict[str, object], list[TopicPlace]]]:
+        """Yield each projection with what its rows would be made from now."""
         existing, cluster = self._source.topics(), self._source.cluster_id()
         names = {p.name: sorted(p.topics(existing)) for p in self._projections}
         ids = self._source.topic_ids(sorted({topic for topics in names.values() for topic in topics}))
-        readings = []
         for projection in self._projections:
             topics = names[projection.name]
             identity: dict[str, object] = {
@@ -183,22 +199,33 @@ class View:
                 "topics": {t: ids[t] for t in topics},
             }
             places = [(topic, partition) for topic in topics for partition in range(existing[topic])]
-            readings.append(self._reading(projection, identity, places, now))
-        return readings
+            yield projection, identity, places
 
     def _reading(
         self, projection: Projection, identity: dict[str, object], places: list[TopicPlace], now: int
     ) -> _Reading:
         starts, text = self._source.starts(places), json.dumps(identity)
         stored = self._storage.offsets_of(projection.name)
-        if not self._is_usable(projection, identity, now) or not self._is_in_range(stored, starts):
+        if not self._is_right(projection, identity, starts, now):
             self._storage.rebuild(projection, text)
             stored = {}
         fresh = [place for place in places if place not in stored]
-        begin = starts
-        if projection.history_ms is not None and fresh:
-            begin = {**starts, **self._source.offsets_at(fresh, now - projection.history_ms)}
+        begin = starts | self._begin(projection, fresh, now)
         return _Reading(projection, {place: stored.get(place, begin[place]) for place in places}, text, starts)
+
+    def _begin(self, projection: Projection, fresh: Sequence[TopicPlace], now: int) -> dict[TopicPlace, int]:
+        """Return where to begin with the partitions of which not all is read."""
+        times = {place: projection.begin(place[0], now) for place in fresh}
+        begin: dict[TopicPlace, int] = {}
+        for at in {at for at in times.values() if at is not None}:
+            begin |= self._source.offsets_at([place for place in fresh if times[place] == at], at)
+        return begin
+
+    def _is_right(
+        self, projection: Projection, identity: Mapping[str, object], starts: Mapping[TopicPlace, int], now: int
+    ) -> bool:
+        stored = self._storage.offsets_of(projection.name)
+        return self._is_usable(projection, identity, now) and self._is_in_range(stored, starts)
 
     def _is_usable(self, projection: Projection, identity: Mapping[str, object], now: int) -> bool:
         """Return whether the rows are those of this cluster, its topics and this release, and not too old."""
