@@ -410,3 +410,12 @@ def test_a_head_in_flight_is_not_redriven_beside_itself(flying: ServiceTestDrive
     flying.operate(redrive_of(flying.waiting("a")[0]))
     assert answers(flying) == [("RedriveRecord", "refused")]
     assert world.calls == ["a1"]
+
+
+def test_what_waits_behind_a_call_in_flight_can_be_edited(flying: ServiceTestDriver, world: Controls) -> None:
+    edited = flying.record_of(slow("a", "fixed"), "any").value()
+    flying.operate(redrive_of(flying.waiting("a")[1], edited=edited))
+    assert answers(flying) == [("RedriveRecord", "done")]
+    world.let_go("a1")
+    flying.land()
+    assert texts_of(flying) == ["a1", "fixed", "a3"]
