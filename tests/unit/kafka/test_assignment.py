@@ -335,3 +335,24 @@ def test_a_member_that_gets_nothing_is_ready_although_nobody_tells_it(group: Gro
     members, consumer = assignment(logs=group), NotingConsumer({})
     members.look_for_group(consumer)  # type: ignore[arg-type]  # it has all that is called
     assert members.membership.is_member is is_member
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (KafkaException(KafkaError(KafkaError.REBALANCE_IN_PROGRESS, "too late")), "^rebalance failed: too late$"),
+        (FatalError("no such partition"), "^no such partition$"),
+    ],
+)
+def test_what_failed_while_partitions_came_is_raised_by_the_loop(failure: Exception, words: str) -> None:
+    """The client swallows what its callbacks raise."""
+
+    class Refusing(NotingConsumer):
+        def incremental_assign(self, places: list[TopicPartition]) -> None:
+            raise failure
+
+    members = assignment()
+    members.raise_failure()
+    members.on_assign(Refusing({}), places(*INPUTS))  # type: ignore[arg-type]  # a fake
+    with pytest.raises(FatalError, match=words):
+        members.raise_failure()

@@ -251,6 +251,31 @@ def fail_once_running(shop: Shop) -> Callable[[], None]:
     return arm
 
 
+def test_a_record_that_was_alone_once_is_not_blamed_for_what_fails_later(shop: Shop) -> None:
+    """Whoever is blamed is waited for at its offset: one that is done already would be waited for without end."""
+    turns: list[Callable[[], None]] = [
+        lambda: fail_as_too_large(shop, 5, "a1"),  # so often that it is alone at last
+        lambda: fail_as_too_large(shop, 1, "a2", "a3"),
+    ]
+
+    def act() -> None:
+        turns_left.append(None)
+        if len(turns_left) > 2_000:
+            shop.loop.stop()
+        if shop.loop.is_ready and turns and len(shop.told) == shop.sent:
+            turns.pop(0)()
+
+    turns_left: list[None] = []
+    shop.run(act)
+    assert shop.told == ["a1", "a2", "a3"]
+
+
+def fail_as_too_large(shop: Shop, times: int, *labels: str) -> None:
+    shop.send(*(quick("a", label) for label in labels))
+    for _ in range(times):
+        shop.broker.fail("flush", KafkaError.MSG_SIZE_TOO_LARGE, **ABORTED)
+
+
 @pytest.mark.parametrize(("step", "attempts"), [("commit before", 2), ("commit after", 1)])
 def test_a_commit_of_unknown_end_is_settled_by_the_offsets(shop: Shop, step: str, attempts: int) -> None:
     shop.send(quick("a", "a1"))

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from ensemble import OUTSIDE, Catalogue, Event, Service, Topic, subscribe_event
+from ensemble.errors import ConfigurationError, FatalError, LostState
 from ensemble.kafka import run
-from ensemble.kafka.worker.process import ProcessStatus, calm_collector, worst_exit_code
+from ensemble.kafka.worker.process import ProcessStatus, _exit_code, calm_collector, worst_exit_code
 from ensemble.observability.metrics import LoopMetrics
 
 
@@ -24,6 +27,51 @@ def status(exit_code: int | None) -> ProcessStatus:
 def test_a_service_that_has_failed_makes_the_process_fail(exit_codes: list[int | None], worst: int) -> None:
     """The others have been told to stop: one that has not ended yet counts as stopped."""
     assert worst_exit_code([status(code) for code in exit_codes]) == worst
+
+
+@pytest.mark.parametrize(
+    ("error", "is_stopping", "code", "words"),
+    [
+        (ConfigurationError("no topic"), False, 2, "no topic"),
+        (FatalError("cannot go on"), False, 1, "cannot go on"),
+        (FatalError("cannot go on"), True, 0, "cannot go on"),
+        (LostState("state is gone"), True, 1, "state is gone"),
+        (KafkaException(KafkaError(KafkaError._FATAL, "the client is gone")), False, 1, "the client is gone"),
+    ],
+)
+def test_why_a_process_ends_is_one_line_and_its_exit_code(
+    error: Exception, is_stopping: bool, code: int, words: str
+) -> None:
+    """What was to stop anyway has stopped, unless an operator has to know."""
+    with capture_logs() as logs:
+        assert _exit_code(error, is_stopping=is_stopping) == code
+    assert [(line["event"], line["reason"]) for line in logs] == [
+        ("service.failed" if code else "service.stopped", words)
+    ]
+
+
+def test_an_error_that_nobody_expected_is_logged_with_its_traceback() -> None:
+    hidden, mistake = SystemError("returned a result"), ZeroDivisionError("a mistake")
+    hidden.__cause__ = KafkaException(KafkaError(KafkaError._FATAL, "the client is gone"))
+    with capture_logs() as logs:
+        assert [_exit_code(error, is_stopping=False) for error in (hidden, mistake)] == [1, 1]
+    assert (logs[0]["reason"], logs[1]["exc_info"]) == ("the client is gone", mistake)
+
+
+def test_a_process_without_a_loop_yet_says_what_it_waits_for() -> None:
+    # given
+    waiting = status(None)
+    assert (waiting.why_not_ready, waiting.activity, waiting.why_not_live) == ("starting", "starting", "")
+
+    # when
+    with capture_logs() as logs:
+        waiting.wait("Kafka does not answer yet")
+    waiting.stop()
+
+    # then
+    assert waiting.why_not_ready == "Kafka does not answer yet"
+    assert [line["reason"] for line in logs] == ["Kafka does not answer yet"]
+    assert waiting.stopping.is_set()
 
 
 class Announced(Event):

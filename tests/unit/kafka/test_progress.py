@@ -76,6 +76,18 @@ def test_a_record_that_is_to_blame_is_tried_alone_in_turn_with_the_others() -> N
     assert offsets(second) == [1, 2], "what is behind it waits, others do not"
 
 
+def test_more_is_polled_than_a_batch_takes_while_a_suspect_waits_for_its_turn() -> None:
+    """Else the records in front of it, or of its partition, would be all that is ever seen."""
+    batches = Batches()
+    batches.fail(blame=5)
+    assert (batches.progress.limit, batches.progress.poll_limit) == (125, 500)
+    batches.fail(at=5)
+    batches.progress.commit({COMMANDS: 5})
+    assert batches.progress.poll_limit == 500, "it still waits"
+    batches.progress.commit({COMMANDS: 6})
+    assert batches.progress.poll_limit == batches.progress.limit == 124
+
+
 def test_records_before_a_suspect_come_first() -> None:
     """Its commit would take the offset past them."""
     batches = Batches()

@@ -221,6 +221,13 @@ def test_the_start_ends_at_once_when_the_process_is_stopped() -> None:
     assert not slot.transactions.reopen(lambda: True, LIMIT_S)
 
 
+def test_the_start_is_made_again_with_another_producer_after_an_error_that_passes() -> None:
+    slot = Slot(init_transactions=[None, error(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, retriable=True)])
+    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.calls.count("new producer") == 2
+    assert slot.commit() is Outcome.COMMITTED
+
+
 def test_a_refusal_of_the_broker_ends_the_process() -> None:
     denied = error(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     slot = Slot(init_transactions=[None, denied])
@@ -305,7 +312,7 @@ class FullBuffer(Recorder):
         super().produce(*record)
 
 
-def transactions_of(producer: Any) -> Transactions:
+def transactions_of(producer: Any, **more: Any) -> Transactions:
     return Transactions(
         config={"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
         timeout_s=0.2,
@@ -313,6 +320,7 @@ def transactions_of(producer: Any) -> Transactions:
         make_producer=lambda _: producer,
         on_state=lambda *_: None,
         stamp=lambda: 1_750_000_000_000,
+        **more,
     )
 
 
@@ -326,3 +334,27 @@ def test_all_records_of_a_transaction_carry_the_brokers_time_and_the_first_of_th
     transactions.commit(Work([("shop.events", b"value", b"key", [], 0)], changes, OFFSETS, group=None))
     assert [record[6] for record in producer.produced] == [1_750_000_000_000] * 3
     assert [record[4] is not None for record in producer.produced] == [False, True, False]
+
+
+def test_records_of_ledgers_and_of_state_that_is_copied_are_reported_each() -> None:
+    # given
+    producer, reports = Recorder(), {"ledger": object(), "copied": object()}
+    transactions = transactions_of(
+        producer,
+        ledger_topics={"shop.ledger"},
+        on_ledger=reports["ledger"],
+        copied_topics={"shop.copied"},
+        on_copied=reports["copied"],
+    )
+    transactions.open(lambda: False, LIMIT_S)
+
+    # when
+    outputs = [(f"shop.{name}", b"value", b"key", [], 0) for name in ("events", "ledger")]
+    changes = [(f"shop.{name}", 0, [(b"a", b"1"), (b"b", b"2")]) for name in ("plain", "copied", "other")]
+    transactions.commit(Work(outputs, changes, OFFSETS, group=None))
+
+    # then
+    names = {id(report): name for name, report in reports.items()}
+    told = [(record[0].removeprefix("shop."), names.get(id(record[4]))) for record in producer.produced]
+    assert told[:2] == [("events", None), ("ledger", "ledger")]
+    assert told[4:] == [("copied", "copied"), ("copied", "copied"), ("other", None), ("other", None)]
