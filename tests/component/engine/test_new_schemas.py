@@ -1,16 +1,20 @@
 """Records of a schema that came up after the service had started."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-from ensemble import SchemaSet
+from ensemble import RetryableError, SchemaSet
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.engine.task import PartitionTask
-from ensemble.errors import UndecodableRecord
+from ensemble.errors import SchemasUnavailable, UndecodableRecord
+from ensemble.interceptors import InterceptedInput, Interceptor
 from ensemble.messages import encoder_for
 from ensemble.messages.records import StoredRecord
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaVersion
 from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE
+from ensemble.testing.driver import ServiceTestDriver
 from tests.support.two_releases import v1, v2
 
 
@@ -22,6 +26,31 @@ class SourcesWithLaterRelease(DirectorySourceSelector):
 
     def find(self, schema_id: int) -> SchemaVersion | None:
         return self.later.find(schema_id)
+
+
+@dataclass(frozen=True)
+class RegistryThatGoes(SourcesWithLaterRelease):
+    """Such a registry that may be away."""
+
+    reasons: list[str] = field(default_factory=list)
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        if self.reasons:
+            raise SchemasUnavailable(self.reasons[0])
+        return super().find(schema_id)
+
+
+class Refusing(Interceptor):
+    """Fails all attempts while it has errors."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    @contextmanager
+    def intercept_handling(self, record: InterceptedInput) -> Iterator[None]:
+        if self.errors:
+            raise self.errors[0]
+        yield
 
 
 @dataclass(frozen=True)
@@ -54,3 +83,25 @@ def test_a_schema_that_cannot_be_read_is_given_up_at_once_with_its_reason() -> N
     (headers,) = (dict(headers) for topic, _, _, headers, _ in task.outputs if topic == "shop.dead-letter")
     assert headers[EXCEPTION] == "UnknownSchema"
     assert "cannot be read here: it is a union" in str(headers[MESSAGE])
+
+
+def test_a_parked_record_whose_schema_cannot_be_asked_for_waits_a_second() -> None:
+    # given a parked record of a new schema, and a process that has not met the schema yet
+    registry, refusing = RegistryThatGoes(v2.SCHEMAS), Refusing(RetryableError("not now"))
+    driver = ServiceTestDriver(v1.service("shop"))
+    driver.process.plan = compile_service(driver.service, driver.clock, None, registry, interceptors=[refusing])
+    driver.restart()
+    driver.receive_records([sale(0, "red")])
+    refusing.errors.clear()
+    driver.restart()
+
+    # when the registry is away at its next attempt
+    registry.reasons.append("the registry is away")
+    driver.clock.advance(((driver.process.next_due() or 0) - driver.clock.now()) / 1000)
+    driver.process.run_batch()
+
+    # then
+    assert (driver.process.next_due() or 0) - driver.clock.now() == 1_000
+    registry.reasons.clear()
+    driver.advance(1)
+    assert driver.emitted == [v1.Counted(till="till-0", items=1)]
