@@ -1,8 +1,10 @@
 """A follower knows whether it has caught up with what was there, and reads on from where it is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 
 from ensemble.kafka.client import ClusterClient
 from ensemble.kafka.client.following import Follower
@@ -46,6 +48,26 @@ def test_what_is_there_by_now_is_read_to_its_end() -> None:
     consumer.log += records(2)
     consumer.coming += records(2)
     assert [(each.partition, each.offset) for each in follower.read_to_end()] == [(0, 0), (0, 1), (1, 0), (0, 2)]
+
+
+def test_who_follows_knows_why_nothing_comes_until_something_does() -> None:
+    # given
+    consumer, configs = AssignedConsumer(records(0)), list[dict[str, Any]]()
+    client: Any = client_of(consumer)
+
+    def make(config: dict[str, Any]) -> Any:
+        configs.append(config)
+        return consumer
+
+    follower = replace(client, make_consumer=make).follow_from({PLACE: 0})
+
+    # when
+    configs[0]["error_cb"](KafkaError(KafkaError._ALL_BROKERS_DOWN, "all brokers are down"))
+
+    # then
+    assert follower.problem == "all brokers are down"
+    follower.poll(0)
+    assert follower.problem == ""
 
 
 def test_an_end_that_nobody_reaches_is_told() -> None:

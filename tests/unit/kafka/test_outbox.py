@@ -1,6 +1,7 @@
 """What becomes of a record that a client hands over, when no broker takes it."""
 
 import threading
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
@@ -8,8 +9,62 @@ from confluent_kafka import KafkaError
 from ensemble.errors import Unavailable
 from ensemble.kafka.client.outbox import Outbox, failure
 from ensemble.kafka.errors import ClusterError
+from ensemble.state import Output
+from tests.support.assigned_consumer import Polled
 
 NOBODY = "127.0.0.1:1"
+RECORD: Output = ("shop.commands", b"value", b"key", [], 0)
+
+
+class TakingProducer:
+    """A producer whose broker takes each record at the next poll, where its buffer has room for it."""
+
+    def __init__(self, room: int = 10) -> None:
+        self.config: dict[str, Any] = {}
+        self.room, self.waiting, self.is_heard = room, list[Any](), threading.Event()
+
+    def make(self, config: dict[str, Any]) -> Any:
+        self.config = config
+        return self
+
+    def produce(self, topic: str, value: Any, *more: Any) -> None:
+        key, partition, report, *_ = more
+        if len(self.waiting) >= self.room:
+            raise BufferError
+        self.waiting.append(lambda: report(None, Polled((topic, partition, 7), (key, value))))
+
+    def poll(self, _: float) -> int:
+        self.is_heard.wait(0.01)
+        while self.is_heard.is_set() and self.waiting:
+            self.waiting.pop(0)()
+        return 0
+
+    def flush(self, _: float) -> int:
+        self.is_heard.set()
+        return 0
+
+
+def test_a_record_that_is_taken_has_a_place_and_its_promise_is_kept_by_itself() -> None:
+    producer = TakingProducer()
+    outbox = Outbox({"bootstrap.servers": NOBODY}, 1.5, make_producer=producer.make)
+    promises = outbox.put([RECORD, RECORD])
+    producer.is_heard.set()
+    assert [promise.result(60) for promise in promises] == [(("shop.commands", 0), 7)] * 2
+    outbox.close()
+    assert producer.config == {"bootstrap.servers": NOBODY, "message.timeout.ms": 1500}
+
+
+def test_a_buffer_that_stays_full_is_told_and_one_that_has_room_again_is_waited_for() -> None:
+    producer = TakingProducer(room=1)
+    outbox = Outbox({}, 0.05, make_producer=producer.make)
+    with pytest.raises(
+        ClusterError, match=r"^shop\.commands: the producer's buffer was full for 0\.05 s; Kafka takes no"
+    ):
+        outbox.put([RECORD, RECORD])
+    outbox.limit_s = 60.0
+    producer.is_heard.set()
+    assert len(outbox.put([RECORD, RECORD, RECORD])) == 3
+    outbox.close()
 
 
 def test_a_record_that_no_broker_takes_in_time_fails_and_names_its_topic() -> None:

@@ -29,9 +29,15 @@ _GRACE_S: Final = 1.0
 class Outbox:
     """Owns a producer, and a thread that hears what became of its records."""
 
-    def __init__(self, config: Mapping[str, Any], limit_s: float) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        limit_s: float,
+        *,
+        make_producer: Callable[[dict[str, Any]], Producer] = Producer,
+    ) -> None:
         """Open the producer; a record that is not acknowledged within `limit_s` has failed."""
-        self._producer = Producer({**config, "message.timeout.ms": round(limit_s * 1000)})
+        self._producer = make_producer({**config, "message.timeout.ms": round(limit_s * 1000)})
         self._user, self.limit_s = principal(config), limit_s
         self._is_closed, self._refuses = threading.Event(), False
         self._thread = threading.Thread(target=self._hear, name="delivery-reports", daemon=True)
