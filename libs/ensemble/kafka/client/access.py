@@ -86,8 +86,6 @@ class ClusterClient:
 
     def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
         """Return the id of each topic: a topic that was deleted and made again has another one."""
-        if not topics:
-            return {}
         describe = partial(self.admin.describe_topics, TopicCollection(list(topics)), request_timeout=self.limit_s)
         return self.ask("its topics", lambda: {n: str(f.result(self.limit_s).topic_id) for n, f in describe().items()})
 
