@@ -8,6 +8,7 @@ import pytest
 from ensemble import EventBus, Service, StateStore, handles, role, state_store
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.worker.state_disk import StateDisk
+from ensemble.service.stores import StateStoreSpec
 from ensemble.state.rocks import RocksStore
 from tests.support.scripted_service.messages import Account, Line, Script, Told
 from tests.support.scripted_service.service import catalogue_of
@@ -36,7 +37,7 @@ def test_each_store_that_is_declared_so_has_a_directory_of_its_own(tmp_path: Pat
 
     # when
     open_state = disk.opener(1, {"shop.account-changelog": "id"})
-    stores = {spec.changelog_name: open_state(spec, None) for spec in shop.stores}
+    stores = {spec.changelog_name: open_state(spec, None) for spec in shop.stores if isinstance(spec, StateStoreSpec)}
     copies = {name: store for name, store in stores.items() if isinstance(store, RocksStore)}
     for copy in copies.values():
         copy.close()

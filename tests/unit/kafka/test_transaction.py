@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.worker.fencing import Rivals
 from ensemble.kafka.worker.transaction import Outcome, Transactions, Work, describe, is_unacceptable
+from ensemble.state.unit_of_work import Output
 
 LIMIT_S = 10.0
 OFFSETS = [TopicPartition("shop.commands", 0, 7)]
@@ -349,7 +350,7 @@ def test_records_of_ledgers_and_of_state_that_is_copied_are_reported_each() -> N
     transactions.open(lambda: False, LIMIT_S)
 
     # when
-    outputs = [(f"shop.{name}", b"value", b"key", [], 0) for name in ("events", "ledger")]
+    outputs: list[Output] = [(f"shop.{name}", b"value", b"key", [], 0) for name in ("events", "ledger")]
     changes = [(f"shop.{name}", 0, [(b"a", b"1"), (b"b", b"2")]) for name in ("plain", "copied", "other")]
     transactions.commit(Work(outputs, changes, OFFSETS, group=None))
 
