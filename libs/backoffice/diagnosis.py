@@ -65,6 +65,8 @@ class Diagnosis:
     condition: Condition
     sentence: str
     actions: tuple[Action, ...] = ()
+    moments: Mapping[str, int] = field(default_factory=dict)
+    """The times that the sentence may name, in epoch milliseconds, each by its text there."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     )  # fmt: skip
     for answer in answers:
         if (diagnosis := answer(evidence)) is not None:
-            return replace(diagnosis, actions=tuple(_possible(diagnosis.actions, evidence)))
+            possible = tuple(_possible(diagnosis.actions, evidence))
+            return replace(diagnosis, actions=possible, moments=_moments(evidence))
     return Diagnosis("moving", f"It is {evidence.state.get('status', 'unknown')}, and nothing holds it back.")
 
 
@@ -329,6 +332,12 @@ def _lag_of(evidence: Evidence, service: str) -> str | None:
 
 def _retry_parked(key: ParkedKeySummary) -> Action:
     return Action("retry_parked", "Try it now", key.key, f"parked redrive {key.key}")
+
+
+def _moments(evidence: Evidence) -> dict[str, int]:
+    times = [evidence.state.get("paused_since"), evidence.state.get("due_at")]
+    times += [epoch_ms(key.next_attempt_at) for key in evidence.parked if key.next_attempt_at]
+    return {_moment(at, evidence.now): at for at in times if at is not None}
 
 
 def _moment(at: int, now: int) -> str:

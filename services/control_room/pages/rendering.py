@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +41,6 @@ TONES: Final[Mapping[str, str]] = {
     "retrying": "warn", "paused": "warn", "in_flight": "info", "skipped": "warn", "redriven": "good",
     "discarded": "", "closed": "", "gone": "", "running": "good", "lagging": "warn", "stopped": "bad", "unready": "bad",
 }  # fmt: skip
-_MOMENT: Final = re.compile(r"((?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d UTC)")
 
 
 def show_time(at: datetime | int | None) -> Markup:
@@ -53,24 +52,14 @@ def show_time(at: datetime | int | None) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(text, text[:19].replace("T", " "))
 
 
-def show_moments(sentence: str) -> Markup:
-    """Return a sentence, made visible and escaped, in which the browser shows each time of UTC in the viewer's zone.
+def show_moments(sentence: str, moments: Mapping[str, int]) -> Markup:
+    """Return a sentence, made visible and escaped, in which the browser shows these times in the viewer's zone.
 
-    A time of day without a date is the one nearest to now.
+    The times are given in epoch milliseconds, each by its text in the sentence.
     """
-    parts = _MOMENT.split(escape_controls(sentence))  # text, moment, text, ...
-    return Markup("").join(_show_moment(part) if number % 2 else part for number, part in enumerate(parts))
-
-
-def _show_moment(text: str) -> Markup | str:
-    present = datetime.now(UTC)
-    day, _, clock = text.removesuffix(" UTC").rpartition(" ")
-    try:
-        at = datetime.combine(date.fromisoformat(day) if day else present, time.fromisoformat(clock), UTC)
-    except ValueError:  # somebody's text that only looks like a time
-        return text
-    near = [at] if day else [at + timedelta(days=days) for days in (-1, 0, 1)]
-    return show_time(min(near, key=lambda each: abs(each - present)))
+    texts = "|".join(map(re.escape, moments)) or "(?!)"
+    parts = re.split(f"({texts})", escape_controls(sentence))
+    return Markup("").join((show_time(moments[part]) if part in moments else "") or part for part in parts)
 
 
 def show_money(value: Money | None) -> str:

@@ -90,6 +90,25 @@ def test_a_time_of_another_day_has_its_date() -> None:
     assert "since 15:06:40 UTC" in ask({**paused, "paused_since": NOW}).sentence
 
 
+TOMORROW = NOW + 90_000_000
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "at"),
+    [
+        (ask(WAITING), WAITING["due_at"]),
+        (ask({**WAITING, "paused_since": NOW - 1, "paused_by": "policy"}), NOW - 1),
+        (
+            ask(WAITING, parked=[parked("retrying", next_attempt_at=datetime.fromtimestamp(TOMORROW / 1000, UTC))]),
+            TOMORROW,
+        ),
+    ],
+    ids=["waiting", "paused", "retrying"],
+)
+def test_a_time_that_the_sentence_names_is_given_as_a_value(diagnosis: Diagnosis, at: int) -> None:
+    assert [moment for text, moment in diagnosis.moments.items() if text in diagnosis.sentence] == [at]
+
+
 def test_an_order_in_time_only_waits() -> None:
     diagnosis = ask(WAITING)
     assert diagnosis.condition == "moving"
