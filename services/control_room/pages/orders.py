@@ -19,7 +19,8 @@ from services.control_room.pages.rendering import render
 
 router = APIRouter(route_class=PageRoute)
 PAGE = 50
-_COUNTED: Final[Mapping[str, Dimension]] = {"paused": "paused_by", "owing": "owed"}
+_DIMENSIONS: Final[Mapping[str, Dimension]] = {"paused": "paused_by", "owing": "owed"}
+"""Flags of the filter that show how many orders have them: those with a value in the dimension."""
 
 Texts = Annotated[list[str] | None, Query(max_length=20)]
 Text = Annotated[str, Query(max_length=400)]
@@ -35,18 +36,17 @@ def list_orders(
     try:
         order_filter = parse_conditions([*texts, *(f"status={name}" for name in statuses)])
         page, problem = room.orders.page(order_filter, now(), PAGE, cursor or None), ""
-        counts = room.orders.count("status", parse_conditions(texts), now())
-        held = {name: _count_with(room, field, texts) for name, field in _COUNTED.items()}
+        counts = room.orders.count_by_each(("status", *_DIMENSIONS.values()), parse_conditions(texts), now())
     except Invalid as error:
-        order_filter, page, counts, held = OrderFilter(), OrderPage(orders=(), next=None), {}, {}
+        order_filter, page, counts = OrderFilter(), OrderPage(orders=(), next=None), {}
         problem = str(error)
     return render(
         request,
         room,
         "orders.html",
         page=page,
-        chips=_chips(counts, statuses, texts),
-        shortcuts=_shortcuts(texts, held),
+        chips=_chips(counts.get("status", {}), statuses, texts),
+        shortcuts=_shortcuts(texts, counts),
         conditions=texts,
         statuses=statuses,
         problem=problem,
@@ -85,19 +85,17 @@ def _chips(counts: dict[str, int], statuses: list[str], texts: list[str]) -> lis
     return [every, *of_status]
 
 
-def _count_with(room: ControlRoom, field: Dimension, texts: list[str]) -> int:
-    """Return how many of the orders have this field at all."""
-    counts = room.orders.count(field, parse_conditions(texts), now())
-    return sum(count for value, count in counts.items() if value)
-
-
-def _shortcuts(texts: list[str], counts: Mapping[str, int]) -> list[dict[str, Any]]:
+def _shortcuts(texts: list[str], counts: Mapping[Dimension, Mapping[str, int]]) -> list[dict[str, Any]]:
     """Return the flags of the filter, each as a link that sets it or takes it back; some with how many have it."""
+    numbers = {
+        name: sum(count for value, count in counts.get(dimension, {}).items() if value)
+        for name, dimension in _DIMENSIONS.items()
+    }
     flags = {"paused=true": "paused", "overdue=true": "overdue", "owed=true": "owing", "speed=express": "express"}
     return [
         {
             "name": name,
-            "count": counts.get(name, 0),
+            "count": numbers.get(name, 0),
             "is_on": text in texts,
             "url": _url(_pairs([t for t in texts if t != text] if text in texts else [*texts, text], [])),
         }

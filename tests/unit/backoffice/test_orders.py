@@ -189,6 +189,20 @@ def test_a_filter_takes_the_rows_of_the_states_that_it_takes(condition: Conditio
     assert counted == Counter(document["status"] for document in expected)
 
 
+@pytest.mark.parametrize("condition", [Condition("owed", "=", "true"), Condition("customer", "!=", "c-9")], ids=str)
+def test_orders_are_counted_by_several_fields_as_by_each_alone(condition: Condition) -> None:
+    shop = topics()
+    for number, (paused_by, owed) in enumerate(product(("operator ann", "step payment", None), (("payment",), ()))):
+        state = OrderState(order_id=f"o-{number}", status="fulfilled", paused_by=paused_by, owed=owed)
+        put(shop, state if number else state.model_copy(update={"status": "completed"}))
+    which = OrderFilter((condition,))
+    with view_of(shop) as view:
+        counts = Orders(view).count_by_each(("status", "paused_by", "owed"), which, NOW)
+        assert counts == {by: Orders(view).count(by, which, NOW) for by in counts}
+    assert next(iter(counts["status"])) == "fulfilled"
+    assert sum(counts["paused_by"].values()) == {"owed": 3, "customer": 6}[condition.name]
+
+
 def test_of_several_values_of_one_field_one_has_to_hold() -> None:
     shop = topics()
     for number, status in enumerate(("payment_pending", "fulfilled", "completed")):
