@@ -267,12 +267,10 @@ def _sentence(row: MessageRow) -> str:
     """Return the row in words, for who does not see it."""
     decided = {"conductor": "conducted", "player": "decided by the player", "both": "both", "ledger": "a fact"}
     because = f", because of {row.cause}" if row.cause else ""
-    failed = f"; given up: {row.failure}" if row.failure else ""
     how = decided.get(row.decider, "from or to the outside")
     receivers = ", ".join(row.targets)
-    return (
-        f"{_label(row)}, {row.kind} from {row.sender or row.source} to {receivers} ({how}){because}. {row.says}{failed}"
-    )
+    sentence = f"{_label(row)}, {row.kind} from {row.sender or row.source} to {receivers} ({how}){because}."
+    return " ".join(filter(None, [sentence, row.says, row.failure and f"Given up: {row.failure}"]))
 
 
 def _mark(x: float, y: float, *, is_conducted: bool) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from backoffice.stage import Stage, stage_of
-from backoffice.stage_status import StageFacts, status_of
+from backoffice.stage_status import StageFacts, _in_short, status_of
 from ensemble.clock import moment_of
-from ensemble.operations import DeadLetterSummary, EdgeTraffic, Incident
+from ensemble.operations import DeadLetterSummary, EdgeTraffic, Incident, ParkedKeySummary, WorkPause
 from ensemble.operations.delays import delay_class
 from ensemble.topology import flow_of
 from services.app import APP
@@ -19,10 +19,25 @@ STAGE: Stage = stage_of(flow_of(APP.make_services(), APP.catalogue))
 ANSWERS = "payment-orchestrator-event-orchestrated"
 
 
-def letter(failed_at: int) -> DeadLetterSummary:
+COMMANDS = "orchestrator-payment-command-orchestrated"
+
+
+def letter(failed_at: int, message: str = "") -> DeadLetterSummary:
     fields: dict[str, Any] = dict.fromkeys(DeadLetterSummary.model_fields)
-    of_payment = {"service": "payment", "type": "ProcessPayment", "failed_at": moment_of(failed_at), "group": "g"}
+    of_payment = {"service": "payment", "type": "ProcessPayment", "failed_at": moment_of(failed_at), "group": "g/1",
+                  "error": "Gone", "message": message}  # fmt: skip
     return DeadLetterSummary.model_construct(**{**fields, **of_payment})
+
+
+def parked(error: str = "", since: int = 1) -> ParkedKeySummary:
+    fields: dict[str, Any] = dict.fromkeys(ParkedKeySummary.model_fields)
+    of_payment = {"service": "payment", "head": "ProcessPayment", "error": error, "message": "HTTP 500",
+                  "blocked_on": "policy", "since": moment_of(since)}  # fmt: skip
+    return ParkedKeySummary.model_construct(**{**fields, **of_payment})
+
+
+def pause(scope: Any, since: int = 1) -> WorkPause:
+    return WorkPause(scope=scope, name="payment", since=moment_of(since), requested_by="ann", reason="", services=())
 
 
 def test_a_line_says_how_fast_all_of_its_messages_follow_their_causes() -> None:
@@ -38,6 +53,60 @@ def test_a_line_says_how_fast_all_of_its_messages_follow_their_causes() -> None:
     assert edge.text == f"2/s · 12 / {edge.p99_ms} ms"
     assert edge.p99_ms is not None
     assert 72 <= edge.p99_ms <= 88
+
+
+@pytest.mark.parametrize(
+    ("facts", "failure", "url"),
+    [
+        (StageFacts(parked=[parked("GatewayError")]), "GatewayError: HTTP 500", "/parked?service=payment"),
+        (StageFacts(parked=[parked()]), "policy", "/parked?service=payment"),
+        (StageFacts(parked=[parked()], dead_letters=[letter(2, "new"), letter(1, "old")]), "Gone: new",
+         "/dead-letters?group=g%2F1"),
+        (StageFacts(), "", ""),
+    ],
+    ids=["parked", "paused", "newest dead letter", "nothing"],
+)  # fmt: skip
+def test_a_line_says_why_its_messages_fail_and_which_page_shows_it(facts: StageFacts, failure: str, url: str) -> None:
+    edges = status_of(STAGE, facts, 0, 60).edges
+    assert (edges[COMMANDS].failure, edges[COMMANDS].url) == (failure, url)
+    assert {edge.failure for name, edge in edges.items() if name != COMMANDS} <= {""}
+
+
+def test_what_nobody_of_the_flow_sent_comes_from_outside() -> None:
+    placed = EdgeTraffic(sender="shop", type="PlaceOrder", topic="orders.commands", messages=3)
+    edges = status_of(STAGE, StageFacts(traffic=[placed]), 0, 2).edges
+    assert {name: edge.text for name, edge in edges.items() if edge.messages} == {
+        "outside-order-command-outside": "1.5/s"
+    }
+
+
+@pytest.mark.parametrize(
+    ("half", "slow", "text"),
+    [
+        (120, 999, "2/s · 120 / 999 ms"),
+        (120, 3_000, "2/s · 120 ms / 3.0 s"),
+        (1_000, 40_000, "2/s · 1.0 / 40 s"),
+        (None, None, "2/s"),
+    ],
+)
+def test_delays_are_short_and_name_a_shared_unit_once(half: int | None, slow: int | None, text: str) -> None:
+    assert _in_short(120, 2.0, half, slow) == text
+
+
+def test_each_badge_leads_to_the_page_that_says_more() -> None:
+    facts = StageFacts(parked=[parked()], pauses=[pause("service")], stopped={"order": None}, behind={"shipping": 1})
+    nodes = status_of(STAGE, facts, 0, 60).nodes
+    assert {name: [(badge.text, badge.tone, badge.url) for badge in badges] for name, badges in nodes.items()} == {
+        "orchestrator": [],
+        "order": [("not running", "alarm", "/consumers?service=order")],
+        "payment": [("paused", "alarm", "/pauses"), ("1 parked", "alarm", "/parked?service=payment")],
+        "inventory": [],
+        "shipping": [("1 behind", "calm", "/consumers?service=shipping")],
+    }
+
+
+def test_the_pause_of_a_step_is_none_of_the_service_of_that_name() -> None:
+    assert status_of(STAGE, StageFacts(pauses=[pause("step")]), 0, 60).nodes["payment"] == ()
 
 
 def test_badges_stand_side_by_side_within_their_box() -> None:
@@ -84,7 +153,12 @@ def test_the_past_shows_what_was_so_already_and_incidents_that_are_over() -> Non
         return Incident(incident_id="i", service="payment", handler="h", cause="c", failures=1,
                         opened_at=moment_of(opened), closed_at=moment_of(closed))  # fmt: skip
 
-    facts = StageFacts(dead_letters=[letter(5_000)], incidents=[incident(1_000, 4_000)])
+    facts = StageFacts(
+        dead_letters=[letter(5_000)],
+        incidents=[incident(1_000, 4_000)],
+        parked=[parked(since=7_000)],
+        pauses=[pause("service", since=8_000)],
+    )
 
     assert [badge.text for badge in status_of(STAGE, facts.as_of(2_000), 2_000, 60).nodes["payment"]] == [
         "circuit open"
@@ -92,3 +166,6 @@ def test_the_past_shows_what_was_so_already_and_incidents_that_are_over() -> Non
     assert [badge.text for badge in status_of(STAGE, facts.as_of(6_000), 6_000, 60).nodes["payment"]] == [
         "1 dead letter"
     ]
+    assert [badge.text for badge in status_of(STAGE, facts.as_of(8_000), 8_000, 60).nodes["payment"]] == [
+        "paused", "1 dead letter", "1 parked",
+    ]  # fmt: skip
