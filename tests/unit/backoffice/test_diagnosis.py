@@ -10,7 +10,7 @@ import pytest
 from backoffice.diagnosis import Diagnosis, Evidence, diagnose
 from backoffice.order_actions import Cancel, Resume, Retry, Settle
 from backoffice.orders import summary_of
-from ensemble.operations import Position
+from ensemble.operations import Incident, Position
 from ensemble.operations.audit import WorkPause
 from ensemble.operations.failures import DeadLetterSummary, ParkedKeySummary
 from ensemble.operations.lag import PartitionLag
@@ -220,8 +220,79 @@ def test_an_outage_of_what_a_service_calls_is_told_as_one() -> None:
     assert (diagnosis.condition, verbs(diagnosis)) == ("stuck", ["look_at_outage", "retry_parked"])
 
 
+def test_an_outage_whose_incident_is_open_says_its_cause() -> None:
+    def incident(service: str, closed_at: datetime | None = None) -> Incident:
+        return Incident(incident_id="i", service=service, handler="h", cause=f"{service} answers # of", failures=5,
+                        opened_at=None, closed_at=closed_at)  # fmt: skip
+
+    before, others, present = (
+        incident("payment", datetime.fromtimestamp(0, UTC)),
+        incident("order"),
+        incident("payment"),
+    )
+    diagnosis = ask(WAITING, parked=[parked("outage")], incidents=[before, others, present])
+    assert "because it failed too often: payment answers … of. It probes" in diagnosis.sentence
+
+
 def test_a_record_that_is_tried_again_is_waiting_not_stuck() -> None:
-    assert ask(WAITING, parked=[parked("retrying")]).condition == "waiting"
+    due = datetime.fromtimestamp(NOW / 1000 + 60, UTC)
+    diagnosis = ask(WAITING, parked=[parked("retrying", next_attempt_at=due)])
+    assert (diagnosis.condition, diagnosis.sentence) == (
+        "waiting",
+        "Its AttemptCharge failed 5 times: GatewayError: HTTP 500; payment tries again at 15:07:40 UTC.",
+    )
+    under_way = ask(WAITING, parked=[parked("in_flight", error="", head="")])
+    assert (under_way.condition, under_way.sentence) == ("waiting", "Its record is under way.")
+
+
+@pytest.mark.parametrize(
+    ("state", "condition", "sentence"),
+    [
+        ({}, "waiting", "The orchestrator has not heard of it; it hears of OrderPlaced."),
+        ({"status": "placeholder"}, "waiting", "Messages of it came, but it was not placed: OrderPlaced is missing."),
+        ({"status": "fulfilled"}, "moving", "It is fulfilled, and nothing holds it back."),
+        (
+            {**WAITING, "attempt": 2, "due_at": None},
+            "waiting",
+            "It waits for ReservationConfirmed or ReservationRejected from inventory, asked 2 times.",
+        ),
+    ],
+)
+def test_an_order_that_nothing_holds_up_only_waits(state: dict[str, Any], condition: str, sentence: str) -> None:
+    assert (ask(state).condition, ask(state).sentence) == (condition, sentence)
+
+
+LATE = {**WAITING, "due_at": NOW - 3_000}
+BEHIND = PartitionLag(group="orchestrator", topic="t", partition=0, committed=1, end=9, behind=8)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "how"),
+    [({"lags": [BEHIND]}, "8 records behind its inputs"), ({"stopped": frozenset({"orchestrator"})}, "not running")],
+)
+def test_a_deadline_that_passed_unnoticed_is_the_orchestrator_s(evidence: dict[str, Any], how: str) -> None:
+    diagnosis = ask(LATE, **evidence)
+    assert diagnosis.sentence == f"Its deadline has passed, and the orchestrator is {how}."
+    assert (diagnosis.condition, verbs(diagnosis)) == ("stuck", ["look"])
+    assert ask(WAITING, **evidence).condition == "moving"
+
+
+def test_a_pause_of_a_whole_service_holds_its_keys() -> None:
+    diagnosis = ask(WAITING, parked=[parked("paused", head="")])
+    assert diagnosis.sentence == "Its record waits at payment for the end of the pause of service payment."
+
+
+def test_one_record_waits_behind_another_one() -> None:
+    diagnosis = ask(WAITING, parked=[parked("dead_lettered", depth=2, attempts=0)])
+    assert (
+        diagnosis.sentence
+        == "payment gave up its AttemptCharge: GatewayError: HTTP 500. 1 record of o-1 waits behind it."
+    )
+    assert verbs(diagnosis) == ["retry_parked"]
+
+
+def test_the_attempt_at_a_stopped_service_is_told() -> None:
+    assert ask({**WAITING, "attempt": 2}, stopped=frozenset({"inventory"})).sentence.endswith("inventory (attempt 2).")
 
 
 def test_an_order_that_was_refused_says_so_although_the_orchestrator_knows_nothing() -> None:

@@ -1,5 +1,9 @@
 """The order in which a story is told, and how a line of it looks."""
 
+from dataclasses import replace
+
+import pytest
+
 from backoffice.order_story import Story, in_order
 from cli.live_story import Sequencer
 from cli.story import coloured, plain
@@ -74,6 +78,28 @@ def test_a_plain_line_says_everything() -> None:
         "+0.025", "command", "ProcessPayment", "orchestrator", "payment", "orchestration with commands", "",
         "because of OrderPlaced",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "sender", "receivers", "meaning"),
+    [
+        ("StockReserved", "inventory", "itself", "event sourcing"),
+        ("OrderCompleted", "order", "anyone", "to anyone"),
+        ("OrderPlaced", "order", "orchestrator, order, shipping", "both, with events"),
+        ("NeverHeardOf", "shop", "anyone", "from outside"),
+    ],
+)
+def test_a_line_names_who_receives_it_and_what_it_means(name: str, sender: str, receivers: str, meaning: str) -> None:
+    message = entry(name, 5, sender=sender)
+    is_event = name != "NeverHeardOf"
+    line = Story(FLOW).tell(replace(message, kind="event" if is_event else "command"))
+    assert (line.receivers, line.meaning) == (receivers, meaning)
+
+
+def test_an_amount_is_in_the_currency_that_the_story_has_named_before() -> None:
+    story = Story(FLOW)
+    story.tell(replace(PLACED, fields={"order_id": "o-1", "currency": "JPY"}))
+    assert story.tell(replace(PAY, fields={"order_id": "o-1", "amount": 900})).currency == "JPY"
 
 
 def test_a_line_on_a_terminal_is_never_too_long() -> None:
