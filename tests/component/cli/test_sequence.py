@@ -11,6 +11,7 @@ from backoffice.order_history import read_history
 from backoffice.sequence import DueRow, MessageRow, NoteRow, SequenceDiagram, build_sequence
 from backoffice.sequence_drawing import Drawing, draw_sequence
 from contracts import RequestCancellation
+from ensemble.clock import duration
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.selection import control_flow
@@ -64,12 +65,20 @@ def test_all_times_of_a_drawing_are_since_its_first_message(flow: Any) -> None:
     flow.settle()
     flow.advance(30)
 
-    svg = draw_sequence(diagram_of(flow, later_ms=30_000))
+    diagram = diagram_of(flow, later_ms=30_000)
+    svg = draw_sequence(diagram)
 
+    begin = diagram.messages[0].at
+    (note,) = [row for row in diagram.rows if isinstance(row, NoteRow)]
+    (overdue,) = [row.due.due_at for row in diagram.rows if isinstance(row, DueRow) and row.due.due_at]
     times = re.findall(r'class="time">([^<]*)<', svg)
     assert all(re.fullmatch(r"((overdue|next|then) )?\+\S+ (s|min)|then|next", each) for each in times), times
-    assert {"+20 s", "overdue +40 s"} <= set(times)
-    assert svg.index("20 s without a message") < svg.index("no answer in time") < svg.index("FulfilOrder #2")
+    assert {f"+{duration(note.at - begin)}", f"overdue +{duration(overdue - begin)}"} <= set(times)
+    assert (
+        svg.index(f"{duration(note.gap_ms)} without a message")
+        < svg.index("no answer in time")
+        < svg.index("FulfilOrder #2")
+    )
 
 
 def test_what_was_given_up_marks_its_message_and_stands_as_a_note(flow: Any) -> None:
