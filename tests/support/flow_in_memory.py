@@ -33,12 +33,12 @@ class FlowInMemory:
 
     bootstrap_servers = "memory:9092"
 
-    def __init__(self, ago_s: float = 0.0) -> None:
+    def __init__(self, ago_s: float = 0.0, bolts: int = 10) -> None:
         """Begin so many seconds ago; then no record is later than the flow's own clock."""
         self.lock = threading.RLock()  # any thread may use a ClusterClient
         self._began, self._is_past = now() - round(1000 * ago_s), ago_s > 0
         self._clock = ManualClock(self._began)
-        self.flow = OrderFlow(stock={"bolt": 10}, clock=self._clock)
+        self.flow = OrderFlow(stock={"bolt": bolts} if bolts else {}, clock=self._clock)
         self.flow.topics.partitions[NOTES.name] = NOTES.partitions
         self.gateway = self.flow.gateway
         self._stopped: set[str] = set()
