@@ -17,7 +17,7 @@ from ensemble.operations import DeadLetterFilter, NotFound, Position
 from ensemble.operations.audit import Audit, AuditProjection
 from ensemble.operations.failures import Failures, FailuresProjection
 from ensemble.operations.view import View
-from ensemble.system_messages import IncidentClosed, IncidentOpened
+from ensemble.system_messages import IncidentClosed, IncidentOpened, OperationDone
 from tests.support.flow_in_memory import FlowInMemory
 from tests.support.order_messages import place_order
 
@@ -124,6 +124,13 @@ def test_a_pause_is_pending_until_its_service_takes_it(flow: Any) -> None:
         [payment] = pause.services
         assert (payment.service, payment.acknowledged, payment.pending) == ("payment", 0, payment.partitions)
         assert not pause.is_everywhere
+
+        [asked, *_] = audit.list(1)
+        about = {"operation_id": asked.operation_id, "service": "payment", "operation": "PauseWork"}
+        answer = OperationDone(**about, partition=0, outcome="done", words="", at=1)  # and its state was lost since
+        flow.flow.write("payment.operations", b"k", encoder_for(OperationDone)(answer))
+        view.sync()
+        assert audit.pauses()[0].services[0].pending == payment.partitions - 1
 
         flow.stopped = set()
         view.sync()

@@ -4,7 +4,9 @@ from typing import Any, Literal
 
 import pytest
 
-from ensemble.operations import outcome_of
+from ensemble.command_line.connection import entry_of
+from ensemble.kafka.records import ReceivedRecord
+from ensemble.operations import DeadLetterEntry, outcome_of
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation, RedriveRecord
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
@@ -65,6 +67,40 @@ def test_what_an_undo_closed_meanwhile_did_not_succeed() -> None:
     result = outcome_of(REDRIVE, done(), parked, [])
     assert result is not None
     assert (result.result, result.detail, result.is_good) == ("closed", "RefundPayment made it moot", True)
+
+
+def failed_again(**headers: str) -> DeadLetterEntry:
+    about = {"topic": "payments.commands", "partition": "1", "offset": "7", "exception": "Gone", "message": "HTTP 410"}
+    named = {f"__streams.errors.{name}": headers.get(name, text) for name, text in about.items()}
+    pairs = [
+        (name, text.encode()) for name, text in {**named, "ensemble.parking-key": headers.get("key", "o-1")}.items()
+    ]
+    return DeadLetterEntry(
+        entry_of(ReceivedRecord("payment.dead-letter", 1, 0, 0, b"o-1", b"?", dict(pairs), tuple(pairs)))
+    )
+
+
+def test_a_new_dead_letter_of_the_record_says_that_it_failed_again_and_why() -> None:
+    result = outcome_of(REDRIVE, done(), EMPTY, [failed_again(offset="8"), failed_again()])
+    assert result is not None
+    assert (result.result, result.detail, result.is_good) == ("failed again", "Gone: HTTP 410", False)
+
+
+@pytest.mark.parametrize("other", [{"offset": "8"}, {"partition": "0"}, {"key": "o-2"}])
+def test_a_dead_letter_of_another_record_or_key_says_nothing(other: dict[str, str]) -> None:
+    result = outcome_of(REDRIVE, done(), EMPTY, [failed_again(**other)])
+    assert result is not None
+    assert result.result == "succeeded"
+
+
+def test_a_record_behind_another_one_of_its_key_waits() -> None:
+    behind = REDRIVE.model_copy(update={"offset": 8})
+    parked = store()
+    place: dict[str, Any] = {"topic": "payments.commands", "partition": 1, "offset": 8, "key": b"o-1", "value": b"?"}
+    parked.append(b"o-1", ParkedRecord(**place, headers=(), message="AttemptCharge", message_id="n", parked_at=1))
+    result = outcome_of(behind, done(), parked, [])
+    assert result is not None
+    assert (result.result, result.detail) == ("waits", "it waits behind another record of its key")
 
 
 def test_what_is_in_flight_needs_no_redrive_and_says_so() -> None:

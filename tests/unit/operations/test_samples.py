@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,7 +13,7 @@ from ensemble.kafka.client import CommittedOffset, TopicPlace
 from ensemble.kafka.errors import ClusterError
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.operations import Endpoints, Samples, ServiceCounters
-from ensemble.operations.service_metrics import parse_counters
+from ensemble.operations.service_metrics import ask_counters, parse_counters
 
 PLACE = ("shop.commands", 0)
 SECOND = 1_000
@@ -103,6 +105,32 @@ def test_counters_are_read_from_what_a_process_exports() -> None:
     counters = parse_counters(generate_latest(registry).decode())
 
     assert counters == ServiceCounters(batches=1, batch_seconds=0.25, aborts=1, failures=0)
+
+
+class Exporter(BaseHTTPRequestHandler):
+    """Exports what two committed batches have counted, to whoever has the token."""
+
+    def do_GET(self) -> None:
+        is_known = (self.path, self.headers.get("Authorization")) == ("/metrics", "Bearer secret")
+        self.send_response(200 if is_known else 403)
+        self.end_headers()
+        self.wfile.write(b"ensemble_batch_seconds_count 2\n" if is_known else b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_counters_of_all_processes_are_added_up_where_all_answer() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Exporter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url, nobody = f"http://127.0.0.1:{server.server_port}", "http://127.0.0.1:9"
+        urls = {"shop": (url, f"{url}/"), "half": (url, nobody), "none": ()}
+        counters = ask_counters(Endpoints(urls, "secret"))
+        unknown = ask_counters(Endpoints({"shop": (url,)}, "guess"))
+        server.shutdown()
+
+    assert counters == {"shop": ServiceCounters(batches=4)}
+    assert unknown == {}
 
 
 def test_what_was_counted_since_begins_anew_with_a_process() -> None:
