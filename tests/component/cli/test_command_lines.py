@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from contracts import ReceiveStock
+from ensemble.command_line.publishing import publish
 from ensemble.kafka.errors import ClusterError
 from tests.support.command_line import CommandLine
 from tests.support.order_states import all_states
@@ -154,6 +156,25 @@ def test_receives_stock_and_publishes_any_message(ensemble: CommandLine, shop: A
     shop.stopped = set()
     (row,) = ensemble("stock", "show", "--sku", "nut", "--json").document
     assert row["received"] == 25
+
+
+def test_audits_the_ledger_fact_by_fact(ensemble: CommandLine, shop: Any) -> None:
+    shop.stopped = set()
+    publish(shop, ReceiveStock(warehouse_id="w-2", sku="nut", quantity=25))
+    all_of_it, bolts, nuts = (
+        ensemble("stock", "audit", *flags, "--json").document
+        for flags in ([], ["--sku", "bolt"], ["--warehouse", "w-2"])
+    )
+    assert sorted(map(str, all_of_it)) == sorted(map(str, [*bolts, *nuts]))
+    assert [(row["fact"], row["order"], row["quantity"], row["dispatched"]) for row in bolts[:3]] == [
+        ("StockReceived", None, 10, 0), ("StockReserved", "o-1", 2, 0), ("StockDispatched", "o-1", 2, 2),
+    ]  # fmt: skip
+    assert [(row["warehouse"], row["quantity"], row["on_hand"]) for row in nuts] == [("w-2", 25, 25)]
+    table = ensemble("stock", "audit", "--warehouse", "w-2")
+    assert (table.code, table.out.splitlines()[1].split("\t")[1:7]) == (
+        0,
+        ["w-2", "1", "StockReceived", "nut", "25", ""],
+    )
 
 
 @pytest.mark.parametrize(("verb", "words"), [("show", "no stock of nut in warehouse w-9"), ("audit", "no fact of nut")])

@@ -139,3 +139,13 @@ def test_a_cluster_may_come_from_a_variable(
 def test_an_unknown_profile_lists_those_that_there_are() -> None:
     with pytest.raises(UnknownName, match="profiles are prod-eu, test"):
         profiles.find_profile("staging")
+
+
+def test_files_that_cannot_be_written_or_read_are_named(home: Path) -> None:
+    (home / "current-profile").mkdir()
+    with pytest.raises(Mistake, match=f"{home}.* cannot be written: Is a directory"):
+        profiles.choose(profiles.find_profile("test"))
+    (home / "profiles.toml").unlink()
+    (home / "profiles.toml").mkdir()
+    with pytest.raises(Mistake, match=r"profiles.toml cannot be read: .*Is a directory"):
+        profiles.read_profiles()
