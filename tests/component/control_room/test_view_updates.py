@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from ensemble.operations import Unreachable
 from services.control_room.control_room import refresh_pause
 from services.control_room.live_events import Interest, LiveEvents
 from services.control_room.settings import ControlRoomSettings
@@ -54,6 +60,40 @@ def test_a_view_that_is_built_says_how_far_it_is_and_one_that_is_read_on_is_not_
     assert any(built)
     assert seen
     assert not any(seen)
+
+
+class BrokenView:
+    """A view that cannot be brought up to date."""
+
+    feed = SimpleNamespace(subscribe=lambda: SimpleNamespace(take=lambda _: (), lost=0))
+
+    def __init__(self, error: Exception) -> None:
+        self._error, self.is_read = error, False
+
+    def sync(self, _: object) -> None:
+        raise self._error
+
+    def as_of(self) -> None:
+        if self.is_read:
+            raise sqlite3.OperationalError("disk I/O error")
+        self.is_read = True
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (Unreachable("kafka:9092 does not answer"), "kafka:9092 does not answer"),
+        (OSError("read-only"), "the view's file cannot be written: read-only"),
+        (sqlite3.OperationalError("locked"), "the view's file cannot be written: locked"),
+    ],
+)
+def test_a_view_that_is_not_brought_up_to_date_says_why_once(error: Exception, problem: str) -> None:
+    told: list[ViewStatus] = []
+    view: Any = BrokenView(error)
+    updates = ViewUpdates(view, lambda: 1.0, on_changes=lambda _: None, on_lost=lambda _: None, on_status=told.append)
+    assert [updates.update(), updates.update()] == [False, False]
+    assert [(status.problem, status.as_of) for status in told] == [(problem, None)]
+    assert updates.status.problem_since == told[0].problem_since
 
 
 def test_the_view_is_brought_up_to_date_more_often_while_somebody_looks() -> None:

@@ -57,6 +57,14 @@ def level(on_hand: int = 0, reserved: int = 0, dispatched: int = 0) -> StockLeve
     return StockLevel(warehouse_id="w-1", sku="bolt", on_hand=on_hand, reserved=reserved, dispatched=dispatched)
 
 
+def test_what_is_held_for_an_order_ends_line_by_line() -> None:
+    goods = stocked(bolt=9, nut=9, cog=9)
+    held = facts_of(after(goods).reserve(fulfil_order(lines=lines(bolt=1, nut=2, cog=3)), 0))
+    first, *_ = facts_of(after([*goods, *held]).release(release_stock()))
+    reservation = after([*goods, *held, first]).reservations["o-1"]
+    assert [(line.sku, line.quantity) for line in reservation.lines] == [("nut", 2), ("cog", 3)]
+
+
 def test_reserves_one_fact_a_line_numbered_on_from_the_last() -> None:
     outcome = after(stocked(bolt=5, nut=5)).reserve(fulfil_order(lines=lines(bolt=2, nut=3)), now=0)
 
