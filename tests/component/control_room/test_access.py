@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from ensemble.errors import ConfigurationError
 from services.control_room.access import Access, RateLimiter, Role
 from services.control_room.application import create_app
+from services.control_room.problems import Problem
 from services.control_room.settings import ControlRoomSettings
 from tests.component.control_room.conftest import RoomInMemory
 from tests.component.control_room.test_placing import ORDER
@@ -49,6 +50,21 @@ def test_on_loopback_nobody_logs_in() -> None:
     person = Access(ControlRoomSettings(), "me").person({}, "127.0.0.1")
 
     assert (person.name, person.role) == ("me", Role.ACT)
+
+
+def test_whoever_connects_without_an_address_is_no_proxy() -> None:
+    access = Access(ControlRoomSettings(**PROXY, proxy_addresses="127.0.0.0/8"))
+    with pytest.raises(Problem, match="log in"):
+        access.person({"x-forwarded-email": "ann@example.com"}, "a socket")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [("127.0.0.1:8100", True), ("room.example.com", True), ("evil.example.com", False), ("[::1", False), ("", False)],
+)
+def test_a_request_names_a_host_of_ours(host: str, *, is_ours: bool) -> None:
+    access = Access(ControlRoomSettings(token="t", allowed_hosts="room.example.com"))
+    assert access.is_host(host) is is_ours
 
 
 @pytest.mark.parametrize("header", ["Basic no-base64!", "Basic /w==", "Basic", "Digest abc", "act-secret"])

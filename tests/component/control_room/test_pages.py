@@ -442,3 +442,16 @@ def test_what_is_held_is_counted_beside_its_filter(room: RoomInMemory) -> None:
 
     assert re.search(r"paused\s*<b>1</b>", page)
     assert re.search(r"owing</a>", page)
+
+
+def test_a_diagram_is_full_or_compact_from_message_to_message(room: RoomInMemory) -> None:
+    room.flow.flow.publish(place_order())
+    room.update()
+
+    compact, full = (room.browser.get(f"/orders/o-1{query}").text for query in ("", "?full=true"))
+
+    assert '<a class="button" href="/orders/o-1?full=true">Full</a>' in compact
+    assert '<a class="button" href="/orders/o-1">Compact</a>' in full
+    links = [re.findall(r'<a href="(/orders/o-1[?]message=[^"]*)"', page) for page in (compact, full)]
+    assert all(links)
+    assert [{"full=true" in link for link in of_page} for of_page in links] == [{False}, {True}]

@@ -196,3 +196,8 @@ def test_what_is_kept_says_how_long_and_what_follows_then_or_that_nothing_does(r
     assert {"subject", "kept", "origin", "then"} == rows[0].keys()
     assert {type(row["then"]) for row in rows} == {str, type(None)}
     assert "" not in {value for row in rows for value in row.values()}
+
+
+def test_topics_are_asked_of_the_cluster(room: RoomInMemory) -> None:
+    response = room.browser.get("/api/topics")
+    assert (response.status_code, response.json()["detail"]) == (503, "topics in memory have no administrator")

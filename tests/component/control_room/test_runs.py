@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from backoffice.order_actions import Pause
 from ensemble.operations import NotFound
 from services.control_room.live_events import LiveEvents
 from services.control_room.planner import KeptPlan
@@ -161,6 +162,11 @@ def test_plans_that_have_expired_are_forgotten(waiting: RoomInMemory) -> None:
     fresh = plan(waiting, "pause").json()
 
     assert list(actions._plans) == [fresh["id"]]
+
+
+def test_the_oldest_of_too_many_plans_is_forgotten(waiting: RoomInMemory) -> None:
+    plans = [waiting.room.actions.plan(Pause(), "o-1").plan.id for _ in range(201)]
+    assert list(waiting.room.actions._plans) == plans[1:]
 
 
 def test_each_event_of_a_run_is_published_once_whoever_follows_it(waiting: RoomInMemory) -> None:
