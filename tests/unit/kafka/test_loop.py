@@ -25,7 +25,7 @@ from ensemble.observability.metrics import LoopMetrics
 from ensemble.partitioning import partition_of
 from ensemble.settings import RuntimeSettings
 from tests.support.assigned_consumer import Polled
-from tests.support.call_counts import count_of
+from tests.support.call_counts import counts_of
 from tests.support.memory_broker import MemoryBroker
 from tests.support.scripted_service.controlled_service import Controls, controlled_service, later, limits, quick, slow
 from tests.support.scripted_service.messages import Told
@@ -131,7 +131,7 @@ def test_a_turn_in_which_nothing_comes_costs_little(shop: Shop) -> None:
     # when
     def take_turns() -> None:
         shop.broker.on_idle = shop.loop.stop
-        costs.extend(count_of(shop.loop._turn)["calls"] for _ in range(10))
+        costs.extend(count["calls"] for count in counts_of(shop.loop._turn, times=10))
 
     shop.broker.on_idle = take_turns
     shop.loop.run()
