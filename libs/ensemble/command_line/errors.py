@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _PART: Final = re.compile(r"(--[a-z][a-z-]*|[A-Z][A-Z_/]*)(?: [^ :]+)?: ")
 """The part of a command that a message names first: a flag, or an argument as help spells it."""
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""What Python makes of arguments that are no UTF-8, and what no file or record takes."""
 _FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "client": ("--client", "", ""),
     "command_type": ("TYPE", "", ""),
@@ -124,6 +126,8 @@ def describe(error: BaseException) -> CommandError:
             return CommandError.of(error.code, error)
         case _Refused():
             return CommandError.of(ExitCode.USAGE, error.format_message())
+        case UnicodeEncodeError() if _HALF.search(error.object):
+            return CommandError.of(ExitCode.USAGE, f"{error.object[:200]!r} is no UTF-8 text; type it again")
         case OSError():
             is_silent = isinstance(error, ConnectionError | TimeoutError)
             return CommandError.of(ExitCode.UNREACHABLE if is_silent else ExitCode.FAILED, _in_words(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.selection import complete
@@ -34,7 +34,9 @@ Timeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=86_400, help="Seconds to wait for the outcome.")
 ]
 All = Annotated[bool, typer.Option("--all", help="Also those that are settled or over (default: open ones).")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
+MOST: Final = 1_000_000_000
+"""More of anything is not asked for; a view's file has no room for the number."""
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, help="Show at most N, newest first.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, without doing it.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")]
 OfService = Annotated[str | None, typer.Option("--service", help="Only this service.", autocompletion=complete_service)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -14,6 +15,8 @@ from ensemble.operations.values import Position, Result
 
 _SHOWN_BYTES: Final = 2_000
 _PARTS: Final = 3
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+"""No topic has an offset with more digits."""
 
 
 class RecordHeader(Result):
@@ -48,7 +51,7 @@ class RecordDetails(Result):
 def parse_position(text: str, field: str = "position") -> Position:
     """Return the position that `TOPIC/PARTITION/OFFSET` names. Raises Invalid about `field` if it is none."""
     parts = text.rsplit("/", 2)
-    if len(parts) != _PARTS or not parts[0] or not all(part.isascii() and part.isdecimal() for part in parts[1:]):
+    if len(parts) != _PARTS or not parts[0] or not all(map(_NUMBER.fullmatch, parts[1:])):
         raise Invalid(f"{text!r} is no position of a record", hint="give TOPIC/PARTITION/OFFSET", field=field)
     return Position(topic=parts[0], partition=int(parts[1]), offset=int(parts[2]))
 

@@ -44,6 +44,23 @@ def test_orders_are_counted_by_what_is_asked_for(ensemble: CommandLine) -> None:
     assert paused.document == [{"paused_by": "operator ann", "orders": 1}]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("orders", "show", "o-\udcff"),
+        ("tail", "orders.events", "--until-end", "--key", "\udcff"),
+        *((*noun, "list", "--limit", str(10**30)) for noun in (("orders",), ("dead-letters",), ("parked",))),
+        ("dead-letters", "show", f"order.dead-letter/0/{10**30}"),
+        ("consumers", "set-offsets", "order", "--to", "9" * 5_000, "--dry-run", "--reason", "x"),
+    ],
+    ids=" ".join,
+)
+def test_what_no_record_and_no_file_takes_is_a_mistake(ensemble: CommandLine, arguments: tuple[str, ...]) -> None:
+    result = ensemble(*arguments)
+    result.assert_usage_error()
+    assert "unexpected" not in result.err
+
+
 READING = {
     "a table in a pipe": (["orders", "list", "--status", "completed"], "o-1\tcompleted"),
     "nothing matches": (["orders", "list", "--where", "customer=c-9"], ""),

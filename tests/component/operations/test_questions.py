@@ -92,7 +92,19 @@ def test_where_no_record_is_the_positions_that_there_are_are_named(
         get_record(session, parse_position(position))
 
 
-@pytest.mark.parametrize("text", ["orders.events", "orders.events/0", "orders.events/0/x", "/0/1", "a/-1/0", "a/1/²"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "orders.events",
+        "orders.events/0",
+        "orders.events/0/x",
+        "/0/1",
+        "a/-1/0",
+        "a/1/²",
+        f"a/0/{10**30}",
+        f"a/{'9' * 5_000}/0",
+    ],
+)
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="is no position of a record"):
         parse_position(text)

@@ -26,6 +26,8 @@ CODES: list[tuple[BaseException, ExitCode]] = [
     (PermissionError(13, "Permission denied", "/root/x"), ExitCode.FAILED),
     (Mistake("--since: cannot parse"), ExitCode.USAGE),
     (Invalid("no position", field="position"), ExitCode.USAGE),
+    (UnicodeEncodeError("utf-8", "o-\udcff", 2, 3, "surrogates not allowed"), ExitCode.USAGE),
+    (UnicodeEncodeError("ascii", "ü", 0, 1, "ordinal not in range"), ExitCode.FAILED),
     (Ambiguous("two of them"), ExitCode.USAGE),
     (ConfigurationError("settings"), ExitCode.USAGE),
     (NotFound("no order 'o-9'", field="order"), ExitCode.NOT_FOUND),

@@ -190,6 +190,7 @@ def test_a_service_that_runs_is_left_alone(cluster: Any) -> None:
             "order does not read shipping.events; it reads orders.commands",
         ),
         (target("soon"), "no place is called 'soon'"),
+        (target("9" * 5_000), "no place is called '999"),
         (Target("kitchen", "latest", None, 3), "of which topic\\?; name it"),
         (Target("kitchen", "latest", "kitchen.news", 3), "partitions 0 to 0"),
         (Target("bakery", "latest"), "no service 'bakery'"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Action, All, By, Limit, NoCache, OfService, Output, Waiting
+from ensemble.command_line.options import MOST, Action, All, By, Limit, NoCache, OfService, Output, Waiting
 from ensemble.command_line.output_format import TABLE
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="Inspect, redrive or discard dead letters.")
 
-AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Process at most N, oldest first.")]
+AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, max=MOST, help="Process at most N, oldest first.")]
 Place = Annotated[str, typer.Argument(metavar="DEAD_LETTER", help="TOPIC/PARTITION/OFFSET, as `list` shows it.")]
 Places = Annotated[
     list[str] | None,

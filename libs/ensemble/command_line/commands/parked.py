@@ -9,7 +9,7 @@ import typer
 
 from ensemble.clock import duration, epoch_ms
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Action, NoCache, OfService, Output, Waiting
+from ensemble.command_line.options import MOST, Action, NoCache, OfService, Output, Waiting
 from ensemble.command_line.output_format import TABLE, OutputFormat
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Status = Annotated[
         "--status", metavar="STATUS", help="Only retrying, dead_lettered, paused, in_flight, or held up by an outage."
     ),
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, oldest first.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, help="Show at most N, oldest first.")]
 
 _COLOURS = {"dead_lettered": "bold red", "retrying": "cyan", "paused": "yellow", "outage": "magenta"}
 
