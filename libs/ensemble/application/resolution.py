@@ -55,7 +55,7 @@ def _application_in(file: Path) -> str | None:
         table: Any = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("ensemble")
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{file} is not valid TOML: {error}") from None
     if table is None:
         return None

@@ -117,7 +117,7 @@ def _typed(kind: type[Message], name: str, text: str, hint: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         if "array" not in plain and "record" not in plain:
             return text
         raise Mistake(f"--{name.replace('_', '-')}: {text!r} is not a JSON list{hint and f'; {hint}'}") from None

@@ -106,7 +106,7 @@ def read_profiles() -> dict[str, Profile]:
         return {}
     except (OSError, UnicodeError) as error:
         raise Mistake(f"{path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise Mistake(f"{path}: {error}") from None
     if stray := [name for name, value in document.items() if not isinstance(value, dict)]:
         raise Mistake(f"{path}: {stray[0]} belongs to no profile; put it below [NAME]")

@@ -107,7 +107,7 @@ def read_policy_file(path: Path) -> PolicyFile:
         raise ConfigurationError(f"policies: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"policies: {path} is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also what Python does not read, though it is TOML
         raise ConfigurationError(f"policies: {path} is not TOML: {error}") from None
 
 

@@ -87,6 +87,7 @@ def test_each_origin_is_named(write: Write, tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("[tool.ensemble\n", "is not valid TOML"),
+        pytest.param(f"a = {'[' * 10_000}", "is not valid TOML: maximum recursion", id="too deep"),
         ("[tool.ensemble]\napplication = 'x:APP'\n", "[tool.ensemble] has no text `app`"),
         ("[tool.ensemble]\napp = ['x:APP']\n", "[tool.ensemble] has no text `app`"),
         ("[tool]\nensemble = 'x:APP'\n", "[tool.ensemble] has no text `app`"),

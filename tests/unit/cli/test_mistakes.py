@@ -38,6 +38,7 @@ PUBLISH = {
     "negative quantity": (["ReceiveStock", "--example", "--quantity", "-5"], ["quantity", "greater"]),
     "word for a number": (["ReceiveStock", "--example", "--quantity", "many"], ["quantity", "integer"]),
     "empty lines": (["OrderPlaced", "--example", "--lines", "[]"], ["lines", "at least 1"]),
+    "lines without end": (["OrderPlaced", "--example", "--lines", "[" * 10_000], ["--lines", "--line SKU"]),
     "lines that are no list": (["OrderPlaced", "--example", "--lines", "grinder"], ["--lines", "--line SKU"]),
     "half a line": (["OrderPlaced", "--example", "--line", "grinder"], ["--line", "SKU:QUANTITY"]),
     "amount overflow": (["ProcessPayment", "--example", "--amount", str(2**63)], ["amount"]),

@@ -99,6 +99,7 @@ def test_a_command_runs_with_the_profile_that_it_names(ensemble: CommandLine, mo
         ('[a]\nkafka_sasl_password = "open sesame"', "never the value"),
         ('[a]\nkafka_sasl_password = {vault = "x"}', "give {env"),
         ("[a", "profiles.toml: "),
+        pytest.param(f"a = {'[' * 10_000}", "profiles.toml: maximum recursion", id="too deep"),
         ('[a]\nkafka_bootstrap_servers = {file = "/run/servers"}', "is no secret, and is read from no file"),
         ('[a]\nkafka_bootstrap_servers = ["a:1", "b:2"]', "one text with commas"),
         ("[a]\nkafka_bootstrap_servers = 2026-01-31", "give one text, number or boolean"),

@@ -104,6 +104,8 @@ def test_every_value_says_where_it_comes_from(tmp_path: Path) -> None:
 
 WRONG = {
     "no TOML": ("[retry\n", ["payment.toml", "not TOML", "line 1"]),
+    "a number that Python does not read": (f"[retry]\nattempts = {'9' * 5_000}\n", ["payment.toml", "not TOML"]),
+    "too deep": (f"a = {'[' * 10_000}", ["payment.toml", "not TOML", "recursion"]),
     "the same twice": ("[retry]\nattempts = 1\nattempts = 2\n", ["not TOML", "line 3"]),
     "unknown section": ("[retyr]\n", ["line 1", "[retyr]", "did you mean retry", "handlers", "outage", "parking"]),
     "another's section": ("[saga]\nstub_s = 1\n", ["line 1", "[saga]", "unknown"]),
