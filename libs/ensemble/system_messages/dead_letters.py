@@ -66,6 +66,16 @@ _REPORT: Final = frozenset(
 )
 TEXT_LIMIT: Final = 4_000
 """Characters of a message or stack trace that are kept."""
+_IDENTITY: Final = (
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "content-type",
+    "ce_correlationid",
+    "ce_causationid",
+    "traceparent",
+)
+"""The headers that say which message a record is, and of which story."""
 _EXCERPT_BYTES: Final = 64_000
 """What an excerpt keeps of a value, and of all headers together."""
 
@@ -244,13 +254,20 @@ def dead_letter_of(record: ConsumedRecord, report: FailureReport) -> tuple[bytes
     return key and key[:MAX_KEY_BYTES], value and value[:_EXCERPT_BYTES], [*excerpt, *added]
 
 
-def _first_headers(headers: Iterable[Header]) -> Iterator[Header]:
-    """Yield each header that the excerpt still has room for."""
+def _first_headers(headers: Sequence[Header]) -> Iterator[Header]:
+    """Yield each header that the excerpt still has room for, those first that say which message it is."""
     room = _EXCERPT_BYTES
-    for name, value in headers:
+    for name, value in _identity_first(headers):
         if (size := header_size(name, value)) <= room:
             room -= size
             yield name, value
+
+
+def _identity_first(headers: Sequence[Header]) -> Iterator[Header]:
+    last = dict(headers)  # of several of one name the last one counts, for all who read a record
+    yield from ((name, last[name]) for name in _IDENTITY if name in last)
+    yield from (header for header in headers if header[0] == REDRIVEN_FROM)
+    yield from (header for header in headers if header[0] not in _IDENTITY and header[0] != REDRIVEN_FROM)
 
 
 @dataclass(frozen=True)

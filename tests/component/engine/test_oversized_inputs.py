@@ -8,7 +8,7 @@ import pytest
 
 from ensemble import RetryableError, TerminalError
 from ensemble.messages import Message
-from ensemble.messages.records import MAX_INPUT_BYTES, MAX_KEY_BYTES, StoredRecord, size_of
+from ensemble.messages.records import MAX_INPUT_BYTES, MAX_KEY_BYTES, Headers, StoredRecord, size_of
 from ensemble.partitioning import partition_of
 from ensemble.policies.service import OutagePolicy
 from ensemble.system_messages.dead_letters import DeadLetter
@@ -112,6 +112,27 @@ def test_many_headers_are_bounded_in_sum(driver: ServiceTestDriver) -> None:
     letter = driver.dead_letters[0]
     assert (size_of(letter) < 100_000, letter.raw_value) == (True, b"{")
     assert int(header(letter, "ensemble.headers-dropped")) > 2_900
+
+
+def test_a_record_is_the_same_message_though_most_of_its_headers_are_gone(
+    driver: ServiceTestDriver, world: Controls
+) -> None:
+    # given a message whose id stands behind headers that fill a dead letter, and which cannot be handled
+    world.errors["a1"] = NEVER
+    message = quick("a", "a1")
+    record = driver.record_of(message, "")
+    pad: Headers = [("x" * 40, b"")] * 36_000
+    record.raw_headers[:] = [("ce_id", b"another"), *pad, ("ce_id", b"7"), ("ce_source", b"/web")]
+    driver.receive_records([record])
+
+    # when it is redriven with its value, and published once more
+    del world.errors["a1"]
+    driver.redrive(driver.dead_letters[0], message)
+    driver.receive_records([record])
+
+    # then it has taken effect once, under its own id
+    assert texts_of(driver) == ["a1"]
+    assert header(driver.records("shop.events")[-1], "ce_causationid") == "7"
 
 
 @pytest.mark.parametrize("value", [b"{", None], ids=["unreadable", "tombstone"])
