@@ -191,7 +191,7 @@ def measure(system: Running, *, quick: bool) -> dict[str, Any]:
     system.offer(100, 15 if quick else 60)
     calm = system.offer(20, seconds)
     fastest, tried = calm, [calm]
-    for rate in (50, 100, 200, 300, 500, 700, 1000, 1500):
+    for rate in (50, 100, 200, 300, 500, 600, 700, 1000, 1500):
         offered = system.offer(rate, seconds)
         tried.append(offered)
         if not offered.holds:
