@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from contracts.catalogue import CATALOGUE
-from ensemble.messages.message import Command
 
 ORDER_STATE: Final = "orchestrator.order-state"
 LEDGER: Final = "inventory.ledger"
@@ -29,8 +28,6 @@ FORMAT_OF: Final[Mapping[str, str]] = {topic.name: topic.format for topic in CAT
 TERMS: Final = ("customer_id", "lines", "currency", "payment_token", "warehouse_id", "shipping_speed")
 """What makes two orders of one id the same order."""
 _FACTS: Final = tuple(sorted(TYPES_OF[LEDGER]))
-FROM_OUTSIDE: Final = frozenset(message.__name__ for message in CATALOGUE.from_outside)
-"""Types that need no cause."""
 
 
 class StepTraces(NamedTuple):
@@ -160,10 +157,6 @@ SENT_AGAIN: Final = frozenset(
     {"ProcessPayment", "AttemptCharge", "FulfilOrder", "RefundPayment", "ReleaseStock", "CancelShipment"}
 )
 """Commands that count their attempts: a later one takes the place of one that waits parked."""
-
-COMMANDS: Final = frozenset(
-    message.__name__ for topic in CATALOGUE.topics for message in topic.messages if issubclass(message, Command)
-)
 
 _FORWARD: Final = ("payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed")
 _UNDOING: Final = ("compensating", "cancelled", "compensation_failed")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
+from contracts.catalogue import CATALOGUE
+from ensemble import Command
 from tests.chaos.audit.recording import Recording
 from verifier.case import Case
 from verifier.checks.fates import duties_of, was_sent_again
 from verifier.facts import Finding, Message
-from verifier.flow import COMMANDS
+
+COMMANDS: Final = frozenset(
+    message.__name__ for topic in CATALOGUE.topics for message in topic.messages if issubclass(message, Command)
+)
 
 
 def check_failures(case: Case, recording: Recording) -> Iterator[Finding]:

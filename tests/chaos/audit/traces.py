@@ -8,13 +8,16 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
+from contracts.catalogue import CATALOGUE
 from tests.chaos.audit.recording import Recording
 from verifier.case import Case
 from verifier.checks.fates import is_put_aside
 from verifier.evidence import Evidence
 from verifier.facts import Finding, Message, Position
-from verifier.flow import EXTERNAL_TOPICS, FROM_OUTSIDE
+from verifier.flow import EXTERNAL_TOPICS
 
+_FROM_OUTSIDE: Final = frozenset(message.__name__ for message in CATALOGUE.from_outside)
+"""Types that need no cause."""
 _TIMER: Final = "timer/"
 """How the ids of timers begin, which cause messages as well."""
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
@@ -62,7 +65,7 @@ class _Trail:
             yield f"the message that caused it, {cause_id}, is on no topic"
 
     def _from_outside(self, message: Message) -> Iterator[str]:
-        if message.type not in FROM_OUTSIDE and not is_put_aside(self._case, message):
+        if message.type not in _FROM_OUTSIDE and not is_put_aside(self._case, message):
             source = message.source or "not given"
             yield f"no service of this flow wrote it (source {source!r}), and outsiders do not send it"
 

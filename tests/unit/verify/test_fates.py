@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.chaos.audit.failures import COMMANDS
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import ANY_FIELDS, clean_flow, place
 from tests.support.recorded_flow.records import WrittenRecord
-from verifier.flow import COMMANDS, DUTIES, KEY_OF, LEDGER, MESSAGE_TOPICS, TYPES_OF
+from verifier.flow import DUTIES, KEY_OF, LEDGER, MESSAGE_TOPICS, TYPES_OF
 
 ORDERS = ("o-done", "o-fast", "o-declined", "o-undone")
 NOT_OF_AN_ORDER = {"ReceiveStock"}
