@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from contracts import SCHEMAS
 from ensemble import system_messages
+from ensemble.errors import EnsembleError
 from ensemble.messages import GenericDecoder, bounded_id, trace_in
 from verifier.case import Case
 from verifier.evidence import Evidence
@@ -86,7 +88,8 @@ class Recording:
         if at.topic in MESSAGE_TOPICS or at.topic.endswith(DEAD_LETTER):
             self.raws[at] = Raw(record.key(), record.value(), tuple(record.headers() or ()))
         elif at.topic.endswith(CONTROL) and record.value() is not None:
-            self._keep_request(at, record.value())
+            with suppress(EnsembleError):  # the check itself tells of what cannot be read
+                self._keep_request(at, record.value())
 
     def _keep_request(self, at: Position, value: bytes) -> None:
         name, _, _, fields = self._decoder.decode(value)
