@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from verifier.facts import DeadLetter, Message, Place, Position
 from verifier.flow import KEY_OF, REQUESTS, SENT_AGAIN
 from verifier.placement import partition_of
-from verifier.warehouses import Warehouses
+from verifier.warehouses import Warehouse
 
 _CLOCKS_DIFFER_MS = 5_000
 """Writers stamp their records by clocks of their own."""
@@ -42,7 +42,7 @@ class Evidence:
     """Services whose changelogs of parked records have lost their beginning."""
     paused_commands: set[tuple[str, str]] = field(default_factory=set)
     """Service and type of the commands that operators have asked it to pause at some time."""
-    warehouses: Warehouses = field(default_factory=Warehouses)
+    warehouses: dict[str, Warehouse] = field(default_factory=partial(defaultdict, Warehouse))
     """What inventory says of its stock, and what the ledger says in the partitions that were read here."""
     _by_name: dict[tuple[str, object], list[DeadLetter]] = field(default_factory=partial(defaultdict, list))
     """Dead letters by service and place, and by service and message id."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -58,16 +57,6 @@ class Warehouse:
             if ours != theirs:
                 says = f"the ledger says {_text(ours)}; inventory's own snapshot {_text(theirs)}"
                 yield Violation("stock", f"{name}/{sku}", f"after {self.sequence} facts {says}")
-
-
-class Warehouses(defaultdict[str, Warehouse]):
-    """All warehouses, by name."""
-
-    def __init__(self) -> None:
-        super().__init__(Warehouse)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Warehouses, (), None, None, iter(self.items())
 
 
 def _text(level: Level) -> str:
