@@ -1,7 +1,8 @@
 """What operators ask, over a long history: `python -m benchmarks.operators [--orders N]`.
 
 The history is written first; then each question is a command, in a process of its own: CPU seconds of all its threads,
-and the most memory that it had with its own processes. What the view answers is timed within one process.
+and the most memory that it had with its own processes, the aim beside each. What the view answers is timed within one
+process. With `--keep FOLDER` the history stays there, and the next run begins with the questions.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -51,6 +56,30 @@ finally:
 """Runs a command and writes the most memory it had (KiB); `ru_maxrss` is that of the process that forked it."""
 _LOOK_EVERY_S: Final = 0.2
 """So often it is looked at what a command and its own processes have together."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a question may take at most; a number that is not aimed at is infinite, or 0 where more is better."""
+
+    s: float = inf
+    mb: float = inf
+    orders_per_s: float = 0.0
+
+    def compare(self, s: float, mb: float = 0.0, orders_per_s: float = inf) -> str:
+        """Return the aims, and which of them were missed; nothing without one."""
+        numbers = (("s", s, self.s), ("MB", mb, self.mb), ("orders/s", -orders_per_s, -self.orders_per_s))
+        aims = [f"{abs(aim):g} {unit}" for unit, _, aim in numbers if aim not in {inf, 0.0}]
+        missed = [unit for unit, spent, aim in numbers if spent > aim]
+        return ("aim " + ", ".join(aims) if aims else "") + (f"   MISSED: {', '.join(missed)}" if missed else "")
+
+
+_FILL: Final = Aim(mb=300, orders_per_s=12_000)
+_ONE: Final = Aim(s=1, mb=150)
+"""Of what is asked about one order, or done with it."""
+_TAIL, _STATUS, _ROWS = Aim(s=2), Aim(s=1), Aim(s=0.05)
+_VERIFY: Final = Aim(s=360, mb=400)
+_NO_AIM: Final = Aim()
 
 
 @dataclass(frozen=True)
@@ -112,27 +141,44 @@ def _measure(cluster: Cluster, directory: Path, orders: int, some: list[str]) ->
         "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap,
         "ENSEMBLE_DATA_DIR": str(directory),
     }
+    ask = partial(_ask, environment)
+    ask("orders show without a view", ("orders", "show", some[0]), _NO_AIM)
     first = _command(environment, "orders", "list", "-n", "5")
-    _show("orders list, first fill", first, f"{orders / first.wall_s:.0f} orders/s")
-    _show("orders list again", _command(environment, "orders", "list", "-n", "5"))
-    _show("orders count", _command(environment, "orders", "count"))
+    rate = orders / first.wall_s
+    _show("orders list, first fill", first, f"{rate:.0f} orders/s  {_FILL.compare(first.wall_s, first.mb, rate)}")
+    ask("orders list again", ("orders", "list", "-n", "5"), _NO_AIM)
+    ask("orders count", ("orders", "count"), _NO_AIM)
     for place, order_id in {"oldest": some[0], "middle": some[len(some) // 2], "newest": some[-1]}.items():
-        for command in (
-            ("orders", "show", order_id),
-            ("orders", "cancel", order_id, "--dry-run"),
-            ("orders", "watch", order_id, "--timeout", "20"),
-            ("tail", "--order", order_id, "--until-end"),
-        ):
-            _show(f"{command[0]} {command[1]} of the {place}", _command(environment, *command))
-    _show("orders show of none", _command(environment, "orders", "show", "order-none"))
-    _show("dead-letters list", _command(environment, "dead-letters", "list", "-n", "5"))
-    _show("stock show", _command(environment, "stock", "show"))
-    _show("verify --without-provider", _command(environment, "verify", "--without-provider"))
-    for question in (("status",), ("status",), ("doctor",), ("consumers", "lag"), ("audit", "list"), ("parked", "list"),
+        _ask_about(environment, place, order_id)
+    ask("orders show of none", ("orders", "show", "order-none"), _ONE)
+    ask("dead-letters list", ("dead-letters", "list", "-n", "5"), _NO_AIM)
+    ask("stock show", ("stock", "show"), _NO_AIM)
+    ask("verify --without-provider", ("verify", "--without-provider"), _VERIFY)
+    ask("status, first fill", ("status",), _NO_AIM)
+    ask("status", ("status",), _STATUS)
+    for question in (("doctor",), ("consumers", "lag"), ("audit", "list"), ("parked", "list"),
                      ("records", "get", "orders.events/0/0")):  # fmt: skip
-        _show(" ".join(question), _command(environment, *question))
+        ask(" ".join(question), question, _NO_AIM)
     _fills(cluster)
     _queries(cluster, next((directory / "views").glob("*.db")), some)
+
+
+def _ask_about(environment: Mapping[str, str], place: str, order_id: str) -> None:
+    """Ask about one order; one that has ended is refused, and nothing of it is written."""
+    for what, command, aim in (
+        ("orders show", ("orders", "show", order_id), _ONE),
+        ("orders pause", ("orders", "pause", order_id, "--reason", "a benchmark", "--no-wait"), _ONE),
+        ("orders cancel --dry-run", ("orders", "cancel", order_id, "--dry-run"), _ONE),
+        # of one that is under way all that was written is shown, and then no time is left
+        ("orders watch", ("orders", "watch", order_id, "--timeout", "0.1"), _ONE),
+        ("tail --order", ("tail", "--order", order_id, "--until-end"), _TAIL),
+    ):
+        _ask(environment, f"{what}, the {place}", command, aim)
+
+
+def _ask(environment: Mapping[str, str], what: str, command: Sequence[str], aim: Aim) -> None:
+    spent = _command(environment, *command)
+    _show(what, spent, aim.compare(spent.wall_s, spent.mb))
 
 
 def _queries(cluster: Cluster, path: Path, some: list[str]) -> None:
@@ -157,7 +203,8 @@ def _queries(cluster: Cluster, path: Path, some: list[str]) -> None:
             began = time.perf_counter()
             for _ in range(_TIMES):
                 ask(Orders(view))
-            print(f"{name:32} {1000 * (time.perf_counter() - began) / _TIMES:8.2f} ms")
+            took = (time.perf_counter() - began) / _TIMES
+            print(f"{name:32} {1000 * took:8.2f} ms  {_ROWS.compare(took)}")
         began = time.perf_counter()
         view.sync()
         print(f"{'sync with nothing new':32} {1000 * (time.perf_counter() - began):8.2f} ms")
@@ -185,19 +232,26 @@ def _fills(cluster: Cluster) -> None:
 
 def _command(environment: Mapping[str, str], *arguments: str) -> Spent:
     with tempfile.TemporaryFile() as out, tempfile.NamedTemporaryFile("r") as memory:
-        began, most = time.monotonic(), 0.0
+        began, ended = time.monotonic(), threading.Event()
         command = [sys.executable, "-c", _METERED, memory.name, *arguments]
         process = subprocess.Popen(command, stdout=out, env=dict(environment))
-        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-            most = max(most, _mb_of_all(process.pid))
-            time.sleep(_LOOK_EVERY_S)
-        _, status, usage = ended
+        with ThreadPoolExecutor() as threads:
+            looks = threads.submit(_most_of_all, process.pid, ended)
+            _, status, usage = os.wait4(process.pid, 0)
+            took = time.monotonic() - began
+            ended.set()
         process.returncode = os.waitstatus_to_exitcode(status)
-        took = time.monotonic() - began
         out.seek(0)
         lines = len(out.read().splitlines())
-        most = max(most, float(memory.read() or 0) / 1024)
+        most = max(looks.result(), float(memory.read() or 0) / 1024)
         return Spent(took, usage.ru_utime + usage.ru_stime, most, lines)
+
+
+def _most_of_all(pid: int, ended: threading.Event) -> float:
+    most = 0.0
+    while not ended.wait(_LOOK_EVERY_S):
+        most = max(most, _mb_of_all(pid))
+    return most
 
 
 def _mb_of_all(pid: int) -> float:
