@@ -1,18 +1,20 @@
 """The payment provider over HTTP, behind the PaymentGateway port."""
 
-import asyncio
+from __future__ import annotations
+
 import json
 import time
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Final
-
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from typing import TYPE_CHECKING, Any, Final
 
 from ensemble import MisconfiguredAdapter, RetryableError, TerminalError
 from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
+
+if TYPE_CHECKING:  # it takes as long to import as the rest of the service: who only describes that does without
+    from aiohttp import ClientResponse, ClientSession
 
 _MALFORMED = frozenset({400, 413, 415, 422})
 _MISCONFIGURED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
@@ -32,7 +34,7 @@ class HttpPaymentGateway:
 
     def __init__(self, url: str, attempt_timeout_s: float = 5.0) -> None:
         self._url = url.rstrip("/")
-        self._timeout = ClientTimeout(total=attempt_timeout_s)
+        self._timeout_s = attempt_timeout_s
         self._session: ClientSession | None = None
 
     async def charge(self, request: ChargeRequest) -> Captured | Declined:
@@ -69,10 +71,12 @@ class HttpPaymentGateway:
             self._session = None
 
     async def _post(self, path: str, key: str, document: dict[str, Any]) -> Any:
+        from aiohttp import ClientError
+
         try:
             status, body, retry_after = await self._exchange(path, key, json.dumps(document).encode())
         except TimeoutError as error:
-            raise _unknown(key, f"no answer within {self._timeout.total} s") from error
+            raise _unknown(key, f"no answer within {self._timeout_s} s") from error
         except ClientError as error:
             raise _unknown(key, f"the payment provider at {self._url} cannot be reached: {error}") from error
         answer = _parse(body)
@@ -101,10 +105,11 @@ class HttpPaymentGateway:
             return response.status, await _read(response), response.headers.get("Retry-After", "")
 
     def _opened(self) -> ClientSession:
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
         if self._session is None or self._session.closed:
-            loop = asyncio.get_running_loop()
-            connector = TCPConnector(limit=0, loop=loop)
-            self._session = ClientSession(connector=connector, timeout=self._timeout, cookie_jar=DummyCookieJar())
+            connector, timeout = TCPConnector(limit=0), ClientTimeout(total=self._timeout_s)
+            self._session = ClientSession(connector=connector, timeout=timeout, cookie_jar=DummyCookieJar())
         return self._session
 
 
