@@ -5,7 +5,17 @@ It neither prints nor asks anybody; who shows something is told by `on_wait` and
 
 from launcher.fleet import ALL, Fleet, FleetError, UnexpectedExit
 from launcher.remote_control import RemoteControl
-from launcher.service_process import CONTROL_ROOM, SANDBOX, SERVICES, Member, ServiceProcess, with_free_port
+from launcher.service_process import (
+    CONTROL_ROOM,
+    SANDBOX,
+    SERVICES,
+    Child,
+    Member,
+    ServiceProcess,
+    Start,
+    start_python,
+    with_free_port,
+)
 from launcher.stack import Stack, StackPlan
 
 __all__ = [
@@ -13,6 +23,7 @@ __all__ = [
     "CONTROL_ROOM",
     "SANDBOX",
     "SERVICES",
+    "Child",
     "Fleet",
     "FleetError",
     "Member",
@@ -20,6 +31,8 @@ __all__ = [
     "ServiceProcess",
     "Stack",
     "StackPlan",
+    "Start",
     "UnexpectedExit",
+    "start_python",
     "with_free_port",
 ]

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from ensemble.free_ports import free_ports
 from ensemble.waiting import OnWait, Reminder, ignore
-from launcher.service_process import CONTROL_ROOM, SANDBOX, SERVICES, Member, ServiceProcess
+from launcher.service_process import CONTROL_ROOM, SANDBOX, SERVICES, Member, ServiceProcess, Start, start_python
 
 ALL: Final = (SANDBOX, *SERVICES)
 """What orders need."""
@@ -88,6 +88,7 @@ class Fleet:
         pages = {"CONTROL_ROOM_DATA_DIR": str(directory.absolute() / CONTROL_ROOM)}
         self._environment = {**self._provider(), **pages, **(environment or {})}
         self._children: dict[str, ServiceProcess] = {}
+        self._start: Start = start_python
         self._ended: set[str] = set()
         self._own: dict[str, Mapping[str, str]] = {}
 
@@ -105,6 +106,10 @@ class Fleet:
     def give(self, name: str, variables: Mapping[str, str]) -> None:
         """Give one member environment variables of its own, from its next start on."""
         self._own[name] = variables
+
+    def start_with(self, start: Start) -> None:
+        """Have processes begin in this way from now on, instead of as a Python of their own each."""
+        self._start = start
 
     # -- all ----------------------------------------------------------------------------------------------------------
 
@@ -256,7 +261,7 @@ class Fleet:
         return self._environment.get("PAYMENT_PROVIDER_URL", "")
 
     def _spawn(self, member: Member) -> ServiceProcess:
-        child = ServiceProcess(member, self.log(member.name))
+        child = ServiceProcess(member, self.log(member.name), self._start)
         self._children[member.name] = child
         return child
 

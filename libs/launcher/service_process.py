@@ -8,11 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, Protocol
 
 from ensemble.free_ports import HOST, free_ports
 
@@ -88,22 +88,44 @@ def with_free_port(service: str, instance: int = 0) -> Member:
     return Member(service, free_ports(1)[0], instance)
 
 
+class Child(Protocol):
+    """What is asked of a process and its input, as `subprocess.Popen` answers it."""
+
+    pid: int
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+
+
+Start = Callable[[str, IO[bytes]], Child]
+"""Runs `launcher.child_process` for a module, with both outputs to a file, in a process group of its own."""
+
+
+def start_python(module: str, output: IO[bytes]) -> Child:
+    """Start it in a Python of its own; in a process group of its own, so that Ctrl-C reaches its owner alone."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "launcher.child_process", module],
+        stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0, bufsize=0,
+    )  # fmt: skip
+
+
 @dataclass
 class ServiceProcess:
     """The process of a member. It waits for `release` before it runs, and ends when this process does."""
 
     member: Member
     log: Path
-    process: subprocess.Popen[bytes] = field(init=False)
+    start: Start = start_python
+    process: Child = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start it; in a process group of its own, so that Ctrl-C reaches its owner alone."""
+        """Start it."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "launcher.child_process", self.member.module],
-                stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0, bufsize=0,
-            )  # fmt: skip
+            self.process = self.start(self.member.module, output)
 
     def release(self, environment: Mapping[str, str]) -> None:
         """Run the member with these variables beside those of this process."""
@@ -122,8 +144,12 @@ class ServiceProcess:
     @property
     def is_paused(self) -> bool:
         """Whether a signal has suspended it."""
-        options = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
-        return self.exit_code is None and os.waitid(os.P_PID, self.process.pid, options) is not None
+        import psutil
+
+        try:
+            return self.exit_code is None and psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:
+            return False
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal if the process still runs."""

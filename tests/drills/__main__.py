@@ -11,8 +11,8 @@ from ensemble.command_line.errors import answer
 from ensemble.command_line.exit_codes import ExitCode
 from launcher import FleetError
 from tests.drills import hung_transaction, operators_hour, poison, provider_down, refund_fails, wrong_release
-from tests.drills.loaded_program import CHECKOUT
 from tests.drills.stage import Drill, DrillFailed, Size, perform
+from tests.support.forks import CHECKOUT
 
 DRILLS: Final = {
     each.DRILL.name: each.DRILL

@@ -20,12 +20,11 @@ from ensemble.embedded import kill_running
 from ensemble.settings import KafkaSettings
 from launcher import ALL, SERVICES, Fleet, Stack
 from tests.chaos.audit import audited_cluster
-from tests.drills import loaded_program
 from tests.drills.load import Load
-from tests.drills.loaded_program import CHECKOUT
 from tests.drills.terminal import run
 from tests.drills.transcript import Transcript
 from tests.drills.watch import Watch
+from tests.support.forks import CHECKOUT, load, start_member
 from verifier import Options
 
 if TYPE_CHECKING:
@@ -72,7 +71,8 @@ def perform(drill: Drill, size: Size, directory: Path, show: Callable[[str], Non
     shutil.rmtree(home, ignore_errors=True)
     environment = {"ENSEMBLE_POLICIES_DIR": str(_write_policies(drill.policies, home / "policies"))}
     stage = stack_of(home, ALL, _progress, environment=environment)
-    loaded_program.load()
+    stage.fleet.start_with(start_member)
+    load()
     try:
         with (
             Transcript(directory / f"{drill.name}.txt", show) as transcript,

@@ -11,15 +11,15 @@ import subprocess
 import termios
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
+from functools import partial
 from typing import Final
 
-from tests.drills import loaded_program
-from tests.drills.loaded_program import CHECKOUT, PROGRAM
+from tests.support.forks import CHECKOUT, LIBRARIES, Fork
 
 _ROWS, _COLUMNS = 50, 128
 _STYLES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LIMIT_S: Final = 600.0
+PROGRAM: Final = "./ensemble"
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,17 @@ def run(line: str, environment: Mapping[str, str]) -> CommandResult:
 def _start(words: list[str], environment: Mapping[str, str], terminal: int) -> Callable[[], int]:
     """Start a command and return what waits for its exit code."""
     if words[0] == PROGRAM:
-        program = loaded_program.start(words[1:], environment, terminal)
-        return lambda: _exit_code(program)
+        return partial(_start_program(words[1:], environment, terminal).wait, _LIMIT_S)
     process = subprocess.Popen(
         words, cwd=CHECKOUT, env=dict(environment), stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal
     )
     return lambda: process.wait(_LIMIT_S)
 
 
-def _exit_code(program: BaseProcess) -> int:
-    program.join(_LIMIT_S)
-    if program.exitcode is None:
-        program.kill()
-        raise TimeoutError(f"{PROGRAM} has closed its outputs and still runs after {_LIMIT_S:g} s")
-    return program.exitcode
+def _start_program(arguments: list[str], environment: Mapping[str, str], terminal: int) -> Fork:
+    path = f"{LIBRARIES}{os.pathsep}{CHECKOUT}"
+    variables = {**environment, "ENSEMBLE_PROGRAM": PROGRAM, "PYTHONPATH": path}
+    return Fork("cli", arguments, terminal, environment=variables, directory=CHECKOUT)
 
 
 def _chunks(descriptor: int) -> Iterator[bytes]:

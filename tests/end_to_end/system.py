@@ -29,6 +29,7 @@ from launcher import ALL, Fleet, Member
 from services.app import SERVICES
 from tests.chaos.audit import audited_cluster
 from tests.end_to_end.watcher import LIMIT_S, Watcher
+from tests.support.forks import start_member
 from tests.support.order_messages import receive_stock
 from verifier import Options, Report
 
@@ -217,6 +218,7 @@ def running_system(
     watched = [topic.name for topic in required if not topic.name.endswith("-changelog")]
     environment = {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT", **settings}
     fleet = Fleet(access.bootstrap_servers, directory, members, environment)
+    fleet.start_with(start_member)
     try:
         fleet.start(READY_S)
         with Watcher(access, watched) as watcher:

@@ -25,8 +25,8 @@ from ensemble.settings import RegistrySettings
 from ensemble.testing.clusters import Cluster
 from ensemble.testing.on_kafka import LIMIT_S, Outsider, wait_for
 from ensemble.topology import registry_subjects
+from tests.support.forks import CHECKOUT
 from tests.support.registry_process import Apicurio, coming_apicurio
-from tests.support.scripted_service.on_kafka import CHECKOUT
 from tests.support.two_releases import v1
 
 pytestmark = pytest.mark.timeout(300)  # the first run fetches 109 MB

@@ -18,11 +18,11 @@ from ensemble.kafka import Client
 from ensemble.settings import KafkaSettings, Settings, TelemetrySettings
 from ensemble.testing.on_kafka import ServiceProcess, wait_for
 from tests.integration.conftest import Shop
+from tests.support.forks import CHECKOUT
 from tests.support.order_messages import place_order, receive_stock
 from tests.support.otlp_collector import OtlpCollector, ReceivedSpan, otlp_collector, why_not_one_trace
 from tests.support.payment_on_kafka import PaymentOnKafka
 from tests.support.scripted_service.drivers import script
-from tests.support.scripted_service.on_kafka import CHECKOUT
 
 SERVICES = {"order", "payment", "inventory", "shipping", "orchestrator"}
 READY_S = 90.0

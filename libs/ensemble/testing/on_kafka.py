@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import IO, Any, Final, Protocol, Self, TypeVar
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -286,6 +286,16 @@ class ServiceThread:
             self.error = error
 
 
+class ChildProcess(Protocol):
+    """What is asked of a process, as `subprocess.Popen` answers it."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+
+
 class ServiceProcess:
     """A service in a process of its own, to be killed. What it writes goes to a file, `log`."""
 
@@ -311,14 +321,15 @@ class ServiceProcess:
             "ENSEMBLE_POLL_S": "0.05",
             **variables,
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ChildProcess | None = None
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env=self.environment, cwd=self._directory
-            )
+            self.process = self._launch(log)
         return self
+
+    def _launch(self, log: IO[bytes]) -> ChildProcess:
+        return subprocess.Popen(self._command, stdout=log, stderr=log, env=self.environment, cwd=self._directory)
 
     def __exit__(self, *error: object) -> None:
         self.kill()
@@ -359,7 +370,7 @@ class ServiceProcess:
         """Whether the process does not run (any more)."""
         return self.process is None or self.process.poll() is not None
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> ChildProcess:
         if self.process is None:
             raise RuntimeError(f"{self._command[0]} was not started: use it in a `with`")
         return self.process

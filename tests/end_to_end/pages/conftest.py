@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from launcher import CONTROL_ROOM, SANDBOX, Fleet, RemoteControl
 from tests.browser.conftest import CHROMIUM, View
 from tests.end_to_end.system import System
+from tests.support.forks import start_member
 
 _LIMIT_MS = 60_000
 _LOG_CHARACTERS = 12_000
@@ -53,11 +54,11 @@ def control_room(shared_system: System, tmp_path_factory: pytest.TempPathFactory
     urls = {name: [member.url] for name, member in shared_system.fleet.members.items() if name != SANDBOX}
     environment = {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT", "ENSEMBLE_HEALTH_URLS": json.dumps(urls)}
     bootstrap, directory = shared_system.access.bootstrap_servers, tmp_path_factory.mktemp("control-room")
-    with (
-        closing(RemoteControl(shared_system.fleet)) as remote,
-        Fleet(bootstrap, directory, [CONTROL_ROOM], {**environment, **remote.settings}) as fleet,
-    ):
-        yield fleet
+    with closing(RemoteControl(shared_system.fleet)) as remote:
+        fleet = Fleet(bootstrap, directory, [CONTROL_ROOM], {**environment, **remote.settings})
+        fleet.start_with(start_member)
+        with fleet:
+            yield fleet
 
 
 @pytest.fixture

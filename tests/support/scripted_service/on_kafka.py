@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
+from typing import IO, Final
 
 from ensemble.messages.codec import decoders_for
 from ensemble.testing.on_kafka import LIMIT_S, Outsider, ServiceProcess, wait_for
+from tests.support.forks import CHECKOUT, Fork
 from tests.support.scripted_service.messages import Told
 
-CHECKOUT = Path(__file__).parents[3]
+_MODULE: Final = "tests.support.scripted_service"
 
 
 class ScriptOutsider(Outsider):
@@ -32,9 +33,12 @@ class ScriptProcess(ServiceProcess):
 
     def __init__(self, name: str, flags: Path, bootstrap: str, **settings: object) -> None:
         self.flags = flags
-        command = [sys.executable, "-m", "tests.support.scripted_service", name, str(flags)]
+        self._arguments = [name, str(flags)]
         log = flags / f"{name}-{time.monotonic_ns()}.log"
-        super().__init__(command, log, bootstrap, directory=CHECKOUT, settings=settings)
+        super().__init__([_MODULE, *self._arguments], log, bootstrap, directory=CHECKOUT, settings=settings)
+
+    def _launch(self, log: IO[bytes]) -> Fork:
+        return Fork(_MODULE, self._arguments, log.fileno(), environment=self.environment, directory=CHECKOUT)
 
     def until_flag(self, name: str) -> None:
         """Wait until a handler has reached the step `wait NAME`."""
