@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 
 from ensemble.testing.clusters import Cluster
+from tests.support.forks import CHECKOUT, Fork
 
-CHECKOUT = Path(__file__).parents[2]
+MODULE = "ensemble.command_line"
+APP = ["--app", "examples.app:APP"]
+STAMP = ["publish", "StampCard", "--card", "ada", "-o", "json"]
 
 
 @pytest.fixture
 def command(kafka: Cluster) -> list[str]:
-    return [sys.executable, "-m", "ensemble.command_line", "--app", "examples.app:APP"]
+    return [sys.executable, "-m", MODULE, *APP]
 
 
 def answers(command: list[str], *arguments: str, kafka: Cluster) -> list[Any]:
@@ -36,7 +39,9 @@ def environment(kafka: Cluster) -> dict[str, str]:
 
 
 @pytest.mark.timeout(180)
-def test_its_topics_are_made_and_its_service_runs_until_it_is_stopped(command: list[str], kafka: Cluster) -> None:
+def test_its_topics_are_made_and_its_service_runs_until_it_is_stopped(
+    command: list[str], kafka: Cluster, tmp_path: Path
+) -> None:
     # given
     topics = answers(command, "topics", "apply", "--json", kafka=kafka)
     assert {"cafe-loyalty.commands", "loyalty.dead-letter"} <= {row["topic"] for row in topics}
@@ -44,8 +49,10 @@ def test_its_topics_are_made_and_its_service_runs_until_it_is_stopped(command: l
 
     # when
     try:
-        for _ in range(10):
-            answers(command, "publish", "StampCard", "--card", "ada", "-o", "json", kafka=kafka)
+        answers(command, *STAMP, kafka=kafka)
+        with (tmp_path / "more").open("wb") as more:
+            rest = [Fork(MODULE, [*APP, *STAMP], more.fileno(), environment=environment(kafka)) for _ in range(9)]
+        assert [each.wait(60) for each in rest] == [0] * 9
         follow = ("tail", "cafe-loyalty.events", "--from-beginning", "--key", "ada", "--limit", "1", "--json")
         (earned,) = answers(command, *follow, kafka=kafka)
     finally:
