@@ -26,16 +26,24 @@ _ALONE: Final = re.compile(
 )
 _LONGEST: Final = (
     "tests/integration/test_slow_broker.py",  # it waits, beside tests that start a dozen processes each
+    "tests/end_to_end/test_chaos.py",
     "tests/end_to_end/",
-    "tests/integration/test_tutorial.py",
-    "tests/integration/test_embedded.py",
-    "tests/integration/test_security.py",
-    "tests/integration/test_verify_kafka.py",
-    "tests/integration/test_cli_demo.py",
     "tests/integration/test_operator_",
+    "tests/integration/test_embedded.py",
+    "tests/integration/test_tutorial.py",
+    "tests/contract/test_registry_coming_up.py",
+    "tests/contract/test_schema_registry.py",
+    "tests/contract/test_port_",
+    "tests/integration/test_cli_demo.py",
+    "tests/browser/",
+    "tests/integration/test_any_application.py",
+    "tests/integration/test_broker_restart.py",
+    "tests/integration/test_security.py",
+    "tests/integration/test_stuck_records.py",
+    "tests/integration/test_verify_kafka.py",
     "tests/integration/test_registry_process.py",
-    "tests/integration/",
     "tests/contract/",
+    "tests/integration/",  # each on its own, in some seconds: no worker has much to do when the others are done
 )
 _MOST_WORKERS: Final = 8
 """Each may run a Kafka of its own."""

@@ -14,6 +14,7 @@ SECURE = "tests/integration/test_security.py::test_a_wrong_password"
 SLOW = "tests/integration/test_slow_broker.py::test_commands_answer"
 PAUSES = "tests/integration/test_operator_pauses.py::test_waves"
 TRACING = "tests/integration/test_tracing.py::test_an_order_is_one_trace"
+PAGES = "tests/browser/test_pages.py::test_a_change"
 UNIT = "tests/unit/kafka/test_groups.py::test_a_group"
 
 
@@ -37,7 +38,7 @@ def test_what_shares_a_fixture_stays_together(one: str, other: str, *, are_toget
 
 
 def test_what_takes_longest_begins_first() -> None:
-    assert sorted([UNIT, SLOTS, SECURE, FLOW, SLOW], key=rank) == [SLOW, FLOW, SECURE, SLOTS, UNIT]
+    assert sorted([UNIT, SLOTS, SECURE, FLOW, SLOW, PAGES], key=rank) == [SLOW, FLOW, PAGES, SECURE, SLOTS, UNIT]
 
 
 @pytest.mark.parametrize(
