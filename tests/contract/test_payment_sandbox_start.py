@@ -3,23 +3,20 @@
 import os
 import socket
 import sqlite3
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.sandbox_process import running_sandbox, sandbox_command
+from tests.support.forks import run_fork
+from tests.support.sandbox_process import running_sandbox
 
 
 def refusal(*flags: str, **environment: str) -> str:
     """Return the output of a sandbox that cannot start; it must exit with 2 and no traceback."""
-    command = sandbox_command(*flags)
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
-    )
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    code, text = run_fork("services.payment_sandbox", flags, {**os.environ, **environment})
+    assert code == 2
+    assert "Traceback" not in text
+    return text
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from launcher import SANDBOX, Fleet, FleetError, Member, RemoteControl
+from tests.support.forks import start_member
 
 LIMIT_S = 90.0
 
@@ -30,6 +31,15 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """Return a fleet that runs; its member is a fork, which starts sooner."""
+    fleet = Fleet(None, tmp_path, [SANDBOX])
+    fleet.start_with(start_member)
+    with fleet:
+        yield fleet
+
+
 def test_starts_and_stops_its_members(tmp_path: Path) -> None:
     with Fleet(None, tmp_path, [SANDBOX]) as fleet:
         pid = fleet.pid(SANDBOX)
@@ -38,28 +48,25 @@ def test_starts_and_stops_its_members(tmp_path: Path) -> None:
     assert "listens on" in (tmp_path / "logs" / "payment-sandbox.log").read_text()
 
 
-def test_one_is_killed_and_restarted_where_it_was(tmp_path: Path) -> None:
-    with Fleet(None, tmp_path, [SANDBOX]) as fleet:
-        before = fleet.pid(SANDBOX)
-        fleet.kill(SANDBOX)
-        assert (fleet.state_of(SANDBOX), fleet.unexpected_exits()) == ("was ended by SIGKILL", [])
-        fleet.restart(SANDBOX)
-        fleet.await_ready(LIMIT_S)
-        assert fleet.pid(SANDBOX) != before
+def test_one_is_killed_and_restarted_where_it_was(fleet: Fleet) -> None:
+    before = fleet.pid(SANDBOX)
+    fleet.kill(SANDBOX)
+    assert (fleet.state_of(SANDBOX), fleet.unexpected_exits()) == ("was ended by SIGKILL", [])
+    fleet.restart(SANDBOX)
+    fleet.await_ready(LIMIT_S)
+    assert fleet.pid(SANDBOX) != before
 
 
-def test_who_ends_by_itself_has_fallen(tmp_path: Path) -> None:
-    with Fleet(None, tmp_path, [SANDBOX]) as fleet:
-        os.kill(fleet.pid(SANDBOX), signal.SIGKILL)
-        wait_until(lambda: bool(fleet.unexpected_exits()))
-        assert "payment-sandbox was ended by SIGKILL" in str(fleet.unexpected_exits()[0])
+def test_who_ends_by_itself_has_fallen(fleet: Fleet) -> None:
+    os.kill(fleet.pid(SANDBOX), signal.SIGKILL)
+    wait_until(lambda: bool(fleet.unexpected_exits()))
+    assert "payment-sandbox was ended by SIGKILL" in str(fleet.unexpected_exits()[0])
 
 
-def test_nobody_else_answers_for_a_member(tmp_path: Path) -> None:
-    with Fleet(None, tmp_path, [SANDBOX]) as fleet:
-        taken = fleet.members[SANDBOX].port
-        with pytest.raises(FleetError, match=f"port {taken}, for payment-sandbox, is in use"):
-            Fleet(None, tmp_path / "other", [Member(SANDBOX, taken)]).start()
+def test_nobody_else_answers_for_a_member(fleet: Fleet, tmp_path: Path) -> None:
+    taken = fleet.members[SANDBOX].port
+    with pytest.raises(FleetError, match=f"port {taken}, for payment-sandbox, is in use"):
+        Fleet(None, tmp_path / "other", [Member(SANDBOX, taken)]).start()
 
 
 def test_a_member_that_cannot_start_says_why(tmp_path: Path) -> None:
@@ -75,12 +82,11 @@ def test_members_read_the_policy_files_of_their_parent(tmp_path: Path, monkeypat
         Fleet(None, tmp_path, ["orchestrator"]).start()
 
 
-def test_a_frozen_member_is_not_ready_and_goes_on(tmp_path: Path) -> None:
-    with Fleet(None, tmp_path, [SANDBOX]) as fleet:
-        fleet.pause(SANDBOX)
-        assert fleet.state_of(SANDBOX) != ""
-        fleet.resume(SANDBOX)
-        fleet.await_ready(LIMIT_S)
+def test_a_frozen_member_is_not_ready_and_goes_on(fleet: Fleet) -> None:
+    fleet.pause(SANDBOX)
+    assert fleet.state_of(SANDBOX) != ""
+    fleet.resume(SANDBOX)
+    fleet.await_ready(LIMIT_S)
 
 
 def test_stops_also_what_never_ran(tmp_path: Path) -> None:
@@ -115,17 +121,16 @@ def test_nothing_is_left_when_the_owner_is_killed(tmp_path: Path, state: str) ->
     wait_until(lambda: is_gone(pid))
 
 
-def test_a_remote_control_has_the_provider_fail_kills_it_and_starts_it_again(tmp_path: Path) -> None:
-    with Fleet(None, tmp_path, [SANDBOX]) as fleet:
-        control = RemoteControl(fleet)
-        control.carry_out("outage", "down")
-        assert control.describe() == {"members": [{"name": SANDBOX, "is_alive": True, "reason": ""}], "outage": "down"}
+def test_a_remote_control_has_the_provider_fail_kills_it_and_starts_it_again(fleet: Fleet) -> None:
+    control = RemoteControl(fleet)
+    control.carry_out("outage", "down")
+    assert control.describe() == {"members": [{"name": SANDBOX, "is_alive": True, "reason": ""}], "outage": "down"}
 
-        control.carry_out("kill", SANDBOX)
-        dead = {"name": SANDBOX, "is_alive": False, "reason": "was ended by SIGKILL"}
-        assert control.describe() == {"members": [dead], "outage": None}
+    control.carry_out("kill", SANDBOX)
+    dead = {"name": SANDBOX, "is_alive": False, "reason": "was ended by SIGKILL"}
+    assert control.describe() == {"members": [dead], "outage": None}
 
-        control.carry_out("restart", SANDBOX)
-        fleet.await_ready(LIMIT_S)
-        assert (control.describe()["outage"], fleet.unexpected_exits()) == ("up", [])
-        control.close()
+    control.carry_out("restart", SANDBOX)
+    fleet.await_ready(LIMIT_S)
+    assert (control.describe()["outage"], fleet.unexpected_exits()) == ("up", [])
+    control.close()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Final
 
 CHECKOUT: Final = Path(__file__).parents[2]
@@ -25,6 +26,7 @@ _LOADED: Final = (
     LIBRARIES / "ensemble" / "kafka" / "worker",
 )
 _SERVER: Final = get_context("forkserver")
+_LIMIT_S: Final = 120.0
 
 
 def load() -> None:
@@ -76,6 +78,16 @@ class Fork:
 
     def kill(self) -> None:
         self._process.kill()
+
+
+def run_fork(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str] = os.environ, directory: Path | None = None
+) -> tuple[int, str]:
+    """Run a program to its end, and return its exit code and what it wrote on either output."""
+    with TemporaryFile() as output:
+        code = Fork(module, arguments, output.fileno(), environment=environment, directory=directory).wait(_LIMIT_S)
+        output.seek(0)
+        return code, output.read().decode()
 
 
 def start_member(module: str, output: IO[bytes]) -> Fork:
