@@ -46,7 +46,7 @@ class RandomMistake:
     def function(self) -> FunctionPlace:
         """The outermost function around it."""
         line = self.edit.node.lineno
-        places = [place for place, _ in _functions(self._module(self._source)) if "<locals>" not in place.name]
+        places = [place for place, _ in _functions(self._module(self._source)) if "<" not in place.name]
         around = [place for place in places if place.line <= line]
         return max(around, key=lambda place: place.line)
 

@@ -159,6 +159,7 @@ def test_a_timer_goes_on_with_the_trace_of_what_set_it(shop: ServiceTestDriver, 
         "process timer",
         "send shop.events",
     ]
+    assert "messaging.kafka.offset" not in spans[2].attributes, "it lies nowhere"
     assert why_not_one_trace(spans, SENDER) == []
 
 

@@ -53,7 +53,8 @@ class Authorizer:
         operations = self._operations("group", names[0])
         return {names[0]: refuse(self.group_error) if self.group_error else answer(authorized_operations=operations)}
 
-    def describe_cluster(self, **_: Any) -> Any:
+    def describe_cluster(self, *, include_authorized_operations: bool, **_: Any) -> Any:
+        assert include_authorized_operations, "as above"
         return self.failure or answer(authorized_operations=[SimpleNamespace(name=name) for name in self.cluster])
 
     def describe_acls(self, _: Any, request_timeout: float) -> Any:
@@ -178,6 +179,9 @@ def test_users_are_made_with_the_passwords_of_their_files(tmp_path: Path) -> Non
     assert authorizer.passwords == {name: password(tmp_path, name).encode() for name in ("order", "payment")}
     with pytest.raises(Unavailable, match="cannot make user 'shipping': no SCRAM"):
         users.apply(authorizer, ["order", "payment", "shipping"], tmp_path)
+    authorizer.alter_user_scram_credentials = lambda *_, **__: {"order": stay_silent()}
+    with pytest.raises(Unavailable, match="cannot make user 'order': no answer"):
+        users.apply(authorizer, ["order"], tmp_path)
     authorizer = Authorizer(cluster=("DESCRIBE",))
     with pytest.raises(Unavailable, match="may not ALTER cluster"):
         users.apply(authorizer, ["order"], tmp_path)

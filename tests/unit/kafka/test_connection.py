@@ -12,11 +12,13 @@ from math import inf, nan
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError
 
 from ensemble.embedded.certificates import make_certificates
 from ensemble.errors import ConfigurationError
 from ensemble.free_ports import free_ports
 from ensemble.kafka import connect
+from ensemble.kafka.connection import _failure
 from ensemble.settings import KafkaSettings
 
 LIMIT_S = 3.0
@@ -88,3 +90,14 @@ def test_a_wrong_certificate_is_told_at_once(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="certificate verify failed"):
             connect(kafka, 600, quiet=True)
         assert time.monotonic() - began_at < 60, "it would have waited for ten minutes"
+
+
+def test_what_no_wait_mends_is_told_before_what_came_later() -> None:
+    certificate = KafkaError(KafkaError._SSL, "certificate verify failed")
+    reset, refused = (KafkaError(KafkaError._TRANSPORT, text) for text in ("reset", "refused"))
+    down = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
+    shared = {"bootstrap.servers": "there:9092"}
+    assert "cannot reach Kafka at there:9092: certificate verify failed; " in _failure(shared, [certificate, reset], 3)
+    assert "within 3 s (ENSEMBLE_STARTUP_TIMEOUT_S): refused; " in _failure(shared, [reset, refused, down], 3)
+    assert "brokers are down" in _failure(shared, [down], 3)
+    assert "no answer yet" in _failure(shared, [], 3)

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException, TopicPartition
 
-from ensemble.kafka.offsets import collect, high_watermarks, low_watermarks, offsets_at, stable_ends
+from ensemble.kafka.offsets import (
+    collect,
+    first_written,
+    high_watermarks,
+    last_written,
+    low_watermarks,
+    offsets_at,
+    stable_ends,
+)
 from tests.support.client_answers import answer, refuse, stay_silent
 
 PLACE, OTHER = ("shop.events", 0), ("shop.events", 1)
@@ -100,3 +108,22 @@ def test_no_answer_in_time_is_an_error_of_the_client() -> None:
     assert failed.value.args[0].code() == KafkaError._TIMED_OUT
     done: Any = SimpleNamespace(result=lambda limit_s: SimpleNamespace(offset=limit_s))
     assert collect({TopicPartition(*PLACE): done}, 3) == {PLACE: 3}
+
+
+class Written(Broker):
+    """Tells of one partition when its first and its youngest record were written; another one has no records."""
+
+    def list_offsets(self, specs: dict[Any, Any], isolation_level: Any, request_timeout: float) -> dict[Any, Any]:
+        return {place: self._time(place, spec) for place, spec in specs.items()}
+
+    def _time(self, place: TopicPartition, spec: Any) -> Any:
+        if place.topic == "gone":
+            return refuse(KafkaError.UNKNOWN_TOPIC_OR_PART)
+        written_at = 1_000 if type(spec).__name__ == "TimestampSpec" else 9_000
+        return answer(timestamp=written_at if place.partition == 0 else -1)
+
+
+def test_when_records_were_written_is_told_of_partitions_that_have_some() -> None:
+    broker: Any = Written()
+    assert first_written(broker, [PLACE, OTHER, ("gone", 0)], 5) == {PLACE: 1_000}
+    assert last_written(broker, [PLACE, OTHER, ("gone", 0)], 5) == {PLACE: 9_000}

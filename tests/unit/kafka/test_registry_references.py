@@ -167,3 +167,17 @@ def test_an_id_that_is_not_there_is_waited_for() -> None:
     client: Any = Subjects(None)
     with pytest.raises(SchemasUnavailable):
         Registry(client, RegistrySettings(url="http://registry", settle_s=10)).find(ID)
+
+
+@pytest.mark.parametrize("name", [{"name": "z.Zip"}, {"name": "Zip", "namespace": "z"}], ids=["full", "namespace"])
+def test_a_type_that_the_schema_spells_out_itself_is_not_put_in_once_more(name: dict[str, str]) -> None:
+    """Avro takes one definition of a name; what comes behind it is the name alone."""
+    own = {"type": "fixed", "size": 5, **name}
+    fields = [{"name": "from", "type": own}, {"name": "to", "type": "z.Zip"}]
+    schema = {"type": "record", "name": "Move", "namespace": "x", "fields": fields}
+    sources = registry(wire(schema, SchemaReference("z.Zip", "zip", 1)), zip=wire({**own, "name": "z.Zip"}))
+
+    found = sources.find(ID)
+
+    assert found is not None
+    assert found.schema["fields"] == fields

@@ -47,7 +47,9 @@ def test_every_other_line_keeps_its_number() -> None:
 def test_a_planted_mistake_is_in_functions_that_somebody_already_holds(tmp_path: Path) -> None:
     # given
     path = tmp_path / "stock.py"
-    path.write_text("class Stock:\n    def take(self, n):\n        return [i for i in range(n) if i > 0]\n")
+    path.write_text(
+        "class Stock:\n    def take(self, n, by=lambda: 1):\n        return [i for i in range(n) if i > 0]\n"
+    )
     spec = importlib.util.spec_from_file_location("stock", path)
     assert spec is not None
     assert spec.loader is not None

@@ -26,6 +26,7 @@ def test_no_text_of_a_record_steers_a_terminal(form: str) -> None:
     script = SCRIPT.replace("{form}", form)
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "record.failed" in result.stderr
+    assert "payment" in result.stderr
     assert not any(sequence in result.stderr for sequence in ("\x1b]", "\x07", "\x9b", "\u202e"))
     assert "Traceback" in result.stderr
 

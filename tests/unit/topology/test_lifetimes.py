@@ -45,6 +45,14 @@ def test_the_table_has_topics_offsets_ids_state_and_steps() -> None:
     assert table["unanswered undo payment"] == "220 s"
 
 
+def test_what_is_read_says_what_its_end_costs() -> None:
+    """A service stops for records that it had not read; of what none reads, nothing is lost."""
+    table = lifetimes([make() for make in SERVICES.values()], BrokerLifetimes.of({}))
+    then = {row.subject: row.then for row in table}
+    assert then["orders.commands"] == "unread records are lost: the service stops with LostState"
+    assert then["inventory.ledger"] == then["order.dead-letter"] == ""
+
+
 def test_a_cluster_s_settings_take_the_place_of_kafka_s_defaults() -> None:
     table = kept(**{"offsets.retention.minutes": "1440", "transactional.id.expiration.ms": "3600000"})
     assert table["offsets of a service that is stopped"] == "24 h"

@@ -1,0 +1,45 @@
+"""What is registered, planned and checked, with the client's own mock of a registry."""
+
+from ensemble.kafka.registry import check_registered, plan_registrations, register_schemas
+from ensemble.topology import Subject
+from tests.support.mock_registry import SharedRegistry
+from tests.support.two_releases import v2
+
+SOLD = Subject("shop.sales", v2.Sold)
+NAME = "shop.sales-till.events.Sold"
+
+
+def test_a_plan_tells_what_registering_then_does_and_again_does_not() -> None:
+    # given
+    shared = SharedRegistry()
+    planned = plan_registrations(shared.connect(), [SOLD])
+
+    # when
+    first, again = (register_schemas(shared.connect(), [SOLD]) for _ in range(2))
+
+    # then
+    assert [(each.subject, each.version, each.is_new) for each in planned] == [(NAME, 1, True), (NAME, 2, True)]
+    assert [(each.subject, each.version, each.is_new) for each in first] == [(NAME, 1, True), (NAME, 2, True)]
+    assert again == [each._replace(is_new=False) for each in first]
+    assert [each.id for each in plan_registrations(shared.connect(), [SOLD])] == [each.id for each in first]
+
+
+def test_a_subject_has_its_versions_oldest_first_and_another_one_none() -> None:
+    shared = SharedRegistry()
+    ids = [each.id for each in register_schemas(shared.connect(), [SOLD])]
+    registry = shared.connect()
+    assert [(version.version, version.id) for version in registry.versions(NAME)] == [(1, ids[0]), (2, ids[1])]
+    asked = shared.requests
+    assert registry.versions(NAME)[1].schema == v2.SCHEMAS.versions("till.events.Sold")[1].schema
+    assert registry.find(ids[0]) == registry.versions(NAME)[0]
+    assert shared.requests == asked, "what it knows it does not ask for"
+    assert registry.versions("nobody's") == []
+
+
+def test_each_version_that_is_missing_is_named() -> None:
+    shared = SharedRegistry()
+    assert check_registered(shared.connect(), [SOLD]) == [
+        f"{NAME}: version {number} is not registered; run `ensemble schemas register`" for number in (1, 2)
+    ]
+    register_schemas(shared.connect(), [SOLD])
+    assert check_registered(shared.connect(), [SOLD]) == []
