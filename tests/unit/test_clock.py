@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from ensemble.clock import ManualClock, SystemClock, moment_of, rfc3339, until
+from ensemble.clock import ManualClock, SystemClock, clock, clock_seconds, duration, moment_of, rfc3339, until
 
 LAST_MS = 253_402_300_799_999
 
@@ -30,10 +30,10 @@ def test_the_machine_s_clock_counts_milliseconds() -> None:
 
 
 def test_a_clock_that_is_turned_by_hand_moves_then_only() -> None:
-    clock = ManualClock(1000)
-    clock.advance(1.5)
-    clock.advance(-0.25)
-    assert (clock.now(), clock.now()) == (2250, 2250)
+    by_hand = ManualClock(1000)
+    by_hand.advance(1.5)
+    by_hand.advance(-0.25)
+    assert (by_hand.now(), by_hand.now()) == (2250, 2250)
 
 
 def test_a_wait_has_one_attempt_at_least_and_an_end() -> None:
@@ -48,3 +48,26 @@ def test_a_wait_pauses_between_two_attempts() -> None:
     began = time.monotonic()
     assert len(list(islice(until(5, pause_s=0.02), 3))) == 3
     assert time.monotonic() - began >= 0.04
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (45, "0.045 s"),
+        (-9_999, "9.999 s"),
+        (10_000, "10 s"),
+        (119_000, "119 s"),
+        (120_000, "2 min"),
+        (7_199_000, "120 min"),
+        (7_200_000, "2 h"),
+        (2 * 86_400_000 - 1, "48 h"),
+        (2 * 86_400_000, "2 d"),
+    ],
+)
+def test_a_duration_has_the_unit_of_which_there_are_two_at_least(milliseconds: int, text: str) -> None:
+    assert duration(milliseconds) == text
+
+
+def test_a_time_of_day_is_told_to_the_millisecond_or_to_the_second() -> None:
+    assert (clock(1_790_000_000_123), clock_seconds(1_790_000_000_123)) == ("14:13:20.123", "14:13:20")
+    assert (clock(-5), clock_seconds(-5)) == ("-5 ms", "-5 ms")

@@ -84,7 +84,7 @@ def test_a_call_that_fails_lets_the_others_be_made() -> None:
             raise ValueError("the first one")
 
     with pytest.raises(ValueError, match="the first one"):
-        map_at_once(make, range(3), 1)
+        wait_for(lambda: map_at_once(make, range(3), 1), 30, lambda: "not all are answered")
     for thread in threading.enumerate():
         if thread.name == "at-once":
             thread.join(60)

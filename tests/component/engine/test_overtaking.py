@@ -22,6 +22,7 @@ from contracts import (
 from contracts.catalogue import CATALOGUE
 from ensemble import Event, Service, reacts_to, state_store
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
+from ensemble.policies.service import ParkingLimits
 from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, redrive
 from ensemble.system_messages.operations import OperationDone
 from ensemble.testing.driver import ServiceTestDriver
@@ -298,3 +299,19 @@ def test_a_paused_undo_closes_what_it_undoes_and_then_waits_itself(payment: Serv
     assert [record.message for record in payment.waiting("o-1")] == ["RefundPayment"]
     payment.resume("command", "RefundPayment")
     assert kinds(payment) == [PaymentRefunded]
+
+
+def test_neither_a_resend_nor_an_undo_needs_room_in_a_partition_that_is_full(gateway: InMemoryPaymentGateway) -> None:
+    # given two records that wait, and no room for a third
+    payment = ServiceTestDriver(payment_service(gateway), limits=limits(parking=ParkingLimits(per_partition=2)))
+    payment.receive(AWAY)
+    payment.receive(process_payment(attempt=2))
+
+    # when
+    payment.receive(process_payment(attempt=3))
+    waiting = [record.message for record in payment.waiting("o-1")]
+    payment.receive(refund_payment())
+
+    # then
+    assert waiting == ["AttemptCharge", "ProcessPayment"]
+    assert (kinds(payment)[-1], payment.waiting("o-1")) == (PaymentRefunded, [])

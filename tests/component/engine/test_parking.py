@@ -182,6 +182,9 @@ def test_chance_varies_the_delays_of_records_and_is_the_same_when_one_is_judged_
 
     assert due_at("one") == due_at("one")
     assert len({due_at("one"), due_at("other"), due_at("one", "/west"), due_at("one", key="b")}) == 4
+    began = ServiceTestDriver(controlled_service(world)).clock.now()
+    delays = [(due_at(f"m-{number}") or 0) - began for number in range(12)]
+    assert 0 <= min(delays) < 5_000 <= max(delays) <= 10_000, "they are spread over all that jitter allows"
 
 
 def test_delays_grow_up_to_the_cap(world: Controls) -> None:

@@ -94,3 +94,12 @@ def test_another_map_is_made_from_one_and_compared() -> None:
     assert {**cups, "blue": 2} == dict(cups) | {"blue": 2} == {"red": 1, "blue": 2}
     assert cupboard().model_copy(update={"cups": {"blue": 2}}).cups == {"blue": 2}
     assert cupboard().model_dump()["cups"] == {"red": 1} == pickle.loads(pickle.dumps(cups))  # noqa: S301  our own
+
+
+class Odd(State):
+    cups: Mapping[str, str] = {"type": "dict"}
+    kind: str = "red"
+
+
+def test_a_default_that_looks_like_a_schema_is_a_value_all_the_same() -> None:
+    assert Odd().cups == {"type": "dict"}

@@ -33,6 +33,7 @@ FIELDS: list[dict[str, Any]] = [
     {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
     {"name": "counts", "type": {"type": "map", "values": "int"}},
     {"name": "due", "type": ["null", {"type": "long", "logicalType": "timestamp-millis"}]},
+    {"name": "times", "type": {"type": "array", "items": {"type": "long", "logicalType": "timestamp-millis"}}},
 ]
 
 
@@ -154,8 +155,15 @@ INCOMPATIBLE = [
         "price means a decimal of 9 digits, .* there and a decimal of 7 digits",
     ),
     (replaced("id", "bytes"), "readers of version 1 cannot read new records: id is bytes there and string here, and"),
-    (replaced("counts", {"type": "map", "values": "string"}), r"counts\{\} is int there and string here"),
+    (
+        replaced("counts", {"type": "map", "values": "string"}),
+        r"new readers cannot read records of version 1: counts\{\} is int",
+    ),
     (replaced("due", ["null", "long"]), "due means timestamp-millis there and a plain value here"),
+    (
+        replaced("times", {"type": "array", "items": "long"}),
+        r"new readers cannot read .*times\[\] means timestamp-millis there and a plain value here",
+    ),
     (replaced("at", "long"), "new readers cannot read .* at means timestamp-millis there and a plain value here"),
 ]
 

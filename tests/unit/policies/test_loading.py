@@ -7,7 +7,7 @@ import pytest
 
 from contracts import AttemptCharge, OrderPlaced, RefundPayment
 from contracts.catalogue import CATALOGUE
-from ensemble import RetryableError, Service, handles, reacts_to
+from ensemble import RetryableError, Service, TimerDue, handles, reacts_to, when_due
 from ensemble.errors import ConfigurationError
 from ensemble.policies.loading import load_policies, read_policies
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
@@ -31,6 +31,9 @@ class Charger:
 
     @reacts_to(OrderPlaced)
     def on_order_placed(self, event: OrderPlaced) -> None: ...
+
+    @when_due("alarm")
+    def on_alarm(self, timer: TimerDue) -> None: ...
 
 
 PAYMENT = Service("payment", CATALOGUE, roles=[Charger])
@@ -130,11 +133,23 @@ WRONG = {
     ),
     "an event turns nobody back": (
         '[handlers.OrderPlaced]\non_exhaustion = "compensate"\n',
-        ["line 2", "[handlers.OrderPlaced] on_exhaustion", "compensate is for commands"],
+        [
+            "line 2",
+            "[handlers.OrderPlaced] on_exhaustion",
+            "compensate is for commands, whose sender turns back; OrderPlaced is none",
+        ],
+    ),
+    "a timer turns nobody back": (
+        '[handlers.alarm]\non_exhaustion = "compensate"\n',
+        [
+            "line 2",
+            "[handlers.alarm] on_exhaustion",
+            "compensate is for commands, whose sender turns back; alarm is none",
+        ],
     ),
     "a default that no saga hears of": (
         '[retry]\non_exhaustion = "compensate"\n[handlers.AttemptCharge]\nattempts = 2\n',
-        ["line 2", "[retry] on_exhaustion", "compensate would rule OrderPlaced too", "say it in [handlers]"],
+        ["line 2", "[retry] on_exhaustion", "compensate would rule OrderPlaced, alarm too", "say it in [handlers]"],
     ),
     "cap below the first": (
         "[retry]\ninitial_s = 60\n\n[handlers.AttemptCharge]\n",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ from ensemble.state import rocks
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.messages import Account, Announced, Booked, Jotted, Line, Refused, Script, Told
 from tests.support.scripted_service.scripted_role import Flags, Purse
-from tests.support.scripted_service.service import catalogue_of
+from tests.support.scripted_service.service import catalogue_of, scripted_service
 
 CATALOGUE = catalogue_of("shop")
 LEDGER = CATALOGUE.topic("shop.ledger")
@@ -270,3 +271,11 @@ def test_an_event_that_may_not_come_is_read_from_its_annotation() -> None:
     def maybe(failure: CommandFailure) -> Refused | None: ...
 
     assert failure_event(replace(CATALOGUE, on_exhausted=maybe)) is Refused
+
+
+def test_a_service_keeps_its_state_compacted_and_what_operators_said_for_ever() -> None:
+    topics = {topic.name: topic for topic in scripted_service("shop", Path()).own_topics}
+    compacted = {name for name, topic in topics.items() if topic.cleanup == "compact"}
+    assert compacted == {f"shop.{name}-changelog" for name in ("account", "purse", "tally", "timers", "seen", "parked")}
+    assert {topics[f"shop.{name}"].cleanup for name in ("dead-letter", "control", "operations")} == {"delete"}
+    assert topics["shop.control"].config()["retention.ms"] == "-1"

@@ -22,9 +22,11 @@ from ensemble.system_messages.dead_letters import (
     dead_letter_of,
     discard,
     generation_of,
+    lineage_of,
     redrive,
     text_of,
 )
+from ensemble.system_messages.state import RecordHeader
 
 OWN: Headers = [("ce_id", b"one"), ("kept", None), (REDRIVEN_FROM, b"shop.dead-letter/0/3")]
 
@@ -173,3 +175,8 @@ def test_an_error_that_cannot_say_what_it_is_adds_no_failure() -> None:
 
     assert text_of(Mute()) == "Mute without a readable text"
     assert text_of(ValueError("half \ud800")) == "half \\ud800"
+
+
+def test_a_records_lineage_is_what_redrives_have_added() -> None:
+    added = RecordHeader(name=REDRIVEN_FROM, value=b"shop.dead-letter/0/3")
+    assert lineage_of([RecordHeader(name="ce_id", value=b"one"), added, added]) == (added, added)
