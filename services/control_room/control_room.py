@@ -27,7 +27,7 @@ from ensemble.operations import (
     now,
     rehearse,
 )
-from ensemble.operations.view import Projection, View
+from ensemble.operations.view import Projection, View, file_of_cluster
 from ensemble.topology import Graph, flow_of
 from services.control_room.access import Access
 from services.control_room.actions import Actions
@@ -90,8 +90,12 @@ class ControlRoom:
         Raises Unreachable if a file cannot be used, and ConfigurationError if it would be open to other machines.
         """
         access = Access(settings)
-        name = directory / session.client.cluster_id() if directory else None
-        view = View(session.client, projections_of(session), name and name.with_suffix(".db"))
+        cluster_id = session.client.cluster_id() if directory else ""
+
+        def file(ending: str) -> Path | None:
+            return directory and file_of_cluster(directory, cluster_id, ending)
+
+        view = View(session.client, projections_of(session), file(".db"))
         live, events = LiveEvents(), ChangeEvents(view)
         updates = ViewUpdates(
             view,
@@ -100,8 +104,8 @@ class ControlRoom:
             on_lost=lambda lost: live.publish([reset_event(lost, "more has changed at once than is kept")]),
             on_status=lambda status: live.publish([LiveEvent("view", "", status.model_dump_json())]),
         )
-        requests = IdempotentRequests(name and name.with_suffix(".requests.db"))
-        history = RunHistory(name and name.with_suffix(".runs.db"))
+        requests = IdempotentRequests(file(".requests.db"))
+        history = RunHistory(file(".runs.db"))
         placement = OrderPlacement(session, VIA)
         actions = Actions(Planner.on(session, view, rehearse, placement), live, history)
         demonstration = Demonstration.of(settings)

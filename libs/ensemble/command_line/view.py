@@ -98,8 +98,9 @@ def _path(access: ClusterClient) -> Path | None:
 
 def _path_of(access: ClusterClient) -> Path:
     from ensemble.embedded import default_directory
+    from ensemble.operations.view import file_of_cluster
 
-    return default_directory().parent / "views" / f"{access.cluster_id()}.db"
+    return file_of_cluster(default_directory().parent / "views", access.cluster_id())
 
 
 def _remove_unused(directory: Path, used: Path) -> None:

@@ -1,6 +1,7 @@
 """Keeps what topics say in tables: read on from where it was, filtered, sorted and counted by SQL."""
 
 from ensemble.operations.view.feed import Change, Feed, Subscription
+from ensemble.operations.view.files import file_of_cluster
 from ensemble.operations.view.projection import SQLITE_LIMIT, FoldRecord, Projection, RecordsByTopic
 from ensemble.operations.view.source import Source, SourceReader
 from ensemble.operations.view.storage import Storage, transaction
@@ -20,5 +21,6 @@ __all__ = [
     "Subscription",
     "Synced",
     "View",
+    "file_of_cluster",
     "transaction",
 ]
