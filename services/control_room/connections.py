@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from contextlib import suppress
 from functools import cache
 from typing import Final
 
@@ -63,6 +64,7 @@ def most_connections() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(_ENOUGH_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < enough:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
-        soft = enough
+        with suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft - _OTHER_FILES, soft // 2)
