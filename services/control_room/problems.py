@@ -29,6 +29,11 @@ _STATUSES: Final[Mapping[type[EnsembleError], HTTPStatus]] = {
     Unreachable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _RETRY_AFTER_S: Final = "2"
+_UNREAD: Final = "There was an error parsing the body"
+"""What the framework says of JSON that Python does not read."""
+_WHY_UNREAD: Final = (
+    "the body cannot be read: it is no UTF-8, it is nested too deeply, or it has a number of thousands of digits"
+)
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -122,7 +127,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
         HTTPStatus.NOT_FOUND: f"there is nothing at {request.url.path}",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not answered at {request.url.path}",
     }
-    detail = details.get(status, str(error.detail))
+    detail = _WHY_UNREAD if error.detail == _UNREAD else details.get(status, str(error.detail))
     headers = dict(error.headers or {})
     if status is HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods_at(request)):
         headers["Allow"] = ", ".join(methods)

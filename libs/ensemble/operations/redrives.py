@@ -62,7 +62,7 @@ class DeadLetters:
         letters, skipped, as_of = self._select(which, limit)
         if not force:
             _check_generations(letters)
-        edited = None if edit is None else self._encode(letters, edit)
+        edited = None if edit is None else self._encode(letters, skipped, edit)
         excerpts = set() if edited is not None else self._excerpts(letters)
         skipped += [Skipped(name=name, why=EXCERPT) for name in sorted(excerpts)]
         meant = [letter for letter in letters if str(letter.position) not in excerpts]
@@ -116,7 +116,13 @@ class DeadLetters:
             return [failures.get(position) for position in dict.fromkeys(positions)]
         return [summary_of(find_dead_letter(self._session, str(position))) for position in dict.fromkeys(positions)]
 
-    def _encode(self, letters: Sequence[DeadLetterSummary], edit: Mapping[str, Any]) -> bytes:
+    def _encode(
+        self, letters: Sequence[DeadLetterSummary], settled: Sequence[Skipped], edit: Mapping[str, Any]
+    ) -> bytes:
+        if not letters and settled:
+            reason = f"{settled[0].name} is {settled[0].why} already"
+            hint = "if its record has failed again, it has another dead letter"
+            raise Invalid(reason, hint=hint, field="dead_letter")
         if len(letters) != 1:
             raise Invalid(f"an edit applies to one dead letter, but {len(letters)} are selected", field="edit")
         return encode_edited(self._session, find_dead_letter(self._session, str(letters[0].position)), dict(edit))

@@ -223,6 +223,8 @@ def test_an_edit_is_about_one_dead_letter_and_replaces_its_value(
     )
 
     assert printed()[0]["outcome"] == "succeeded"
+    with pytest.raises(Invalid, match=f"{letter.place} is redriven already"):
+        redrive_these(session_on(given_up), RedriveTarget((letter.place,), DeadLetterFilter(), edit=edit), options)
     assert given_up.gateway.calls[-1].payment_token == "tok_declined"
 
 

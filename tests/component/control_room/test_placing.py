@@ -80,6 +80,15 @@ def test_a_body_that_is_no_json_is_refused_with_what_is_wrong_with_it(room: Room
     assert problem["detail"].startswith("body: this is no JSON: Expecting")
 
 
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a": ' + b"9" * 5_000 + b"}", b'{"a": "\xff"}'], ids=len)
+def test_a_body_that_cannot_be_read_is_refused_in_words(room: RoomInMemory, body: bytes) -> None:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "k-1"}
+
+    response = room.browser.post("/api/orders", content=body, headers=headers)
+
+    assert (response.status_code, "nested too deeply" in response.json()["detail"]) == (400, True)
+
+
 def test_a_method_that_is_not_answered_is_told_those_that_are(room: RoomInMemory) -> None:
     response = room.browser.delete("/api/orders")
 
