@@ -15,6 +15,8 @@ from verifier.source import CannotCheck
 _PAGE: Final = 10_000
 _FIELDS: Final = ("kind", "key", "order_id", "amount", "currency", "status", "id", "charge_key")
 """Those of an entry that a `Booking` begins with, in its order."""
+_KINDS: Final = (str, str, str, int, str | None, str, str, str | None, int)
+"""What a `Booking` consists of."""
 
 
 def read_ledger(url: str, timeout_s: float) -> Iterator[Booking]:
@@ -44,10 +46,14 @@ def _page(url: str, timeout_s: float) -> Any:
     try:
         with urlopen(url, timeout=timeout_s) as answer:  # noqa: S310  its scheme was checked
             return json.load(answer)
-    except (OSError, ValueError, HTTPException) as error:
+    except (OSError, ValueError, RecursionError, HTTPException) as error:
         why = getattr(error, "reason", error)
         raise CannotCheck(f"the payment provider's ledger at {url} cannot be read: {why}; is the sandbox up?") from None
 
 
 def _booking(entry: dict[str, Any]) -> Booking:
-    return Booking._make([*(entry[name] for name in _FIELDS), entry.get("at", 0)])
+    """Return the booking of an entry. Raises KeyError or TypeError if it is none."""
+    booking = Booking._make([*(entry[name] for name in _FIELDS), entry.get("at", 0)])
+    if not all(map(isinstance, booking, _KINDS)):
+        raise TypeError(f"{booking} is no entry")
+    return booking

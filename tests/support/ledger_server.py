@@ -17,7 +17,8 @@ def ledger_server(*answers: Any) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps(remaining.pop(0) if len(remaining) > 1 else remaining[0]).encode()
+            answer = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -33,6 +33,8 @@ ENTRY = {
     "at": 1,
 }
 
+WRONG_VALUES: list[dict[str, Any]] = [{"amount": "5"}, {"order_id": 7}, {"kind": []}]
+
 
 @given(st.binary(min_size=1, max_size=40), st.integers(1, 50))
 def test_places_keys_as_the_runtime_and_java_do(key: bytes, partitions: int) -> None:
@@ -44,9 +46,21 @@ def test_reads_all_pages_of_the_ledger() -> None:
         assert [booking.key for booking in read_ledger(url, 5)] == ["o-1:charge", "k2"]
 
 
-@pytest.mark.parametrize("answer", [{}, [], {"entries": [{}], "next": None}, {"entries": [], "next": "never"}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({}, [], {"entries": [{}], "next": None}, {"entries": [], "next": "never"}),
+        *({"entries": [ENTRY | wrong], "next": None} for wrong in WRONG_VALUES),
+    ],
+)
 def test_something_else_that_answers_is_no_provider(answer: Any) -> None:
     with ledger_server(answer) as url, pytest.raises(CannotCheck, match="no payment provider"):
+        list(read_ledger(url, 5))
+
+
+@pytest.mark.parametrize("answer", [b"[" * 100_000, b"<html>", b"\xff"], ids=len)
+def test_what_cannot_be_read_is_no_ledger(answer: bytes) -> None:
+    with ledger_server(answer) as url, pytest.raises(CannotCheck, match="cannot be read"):
         list(read_ledger(url, 5))
 
 
