@@ -155,8 +155,10 @@ def _log_change(before: OrderState, after: OrderState) -> None:
 
     A line costs more than the decision, and the order's state tells as much.
     """
-    if (after.status, after.paused_by) != (before.status, before.paused_by):
-        write = log.debug if after.status in _ONWARD and after.paused_by == before.paused_by else log.info
+    if after.paused_by == before.paused_by and after.status in _ONWARD:
+        if after.status != before.status:
+            log.debug("order.changed", order_id=after.order_id, status=after.status, was=before.status)
+    elif (after.status, after.paused_by) != (before.status, before.paused_by):
         fields = {
             "status": after.status,
             "was": before.status,
@@ -165,4 +167,4 @@ def _log_change(before: OrderState, after: OrderState) -> None:
             "paused_by": after.paused_by,
             "paused_reason": after.paused_reason,
         }
-        write("order.changed", order_id=after.order_id, **{name: value for name, value in fields.items() if value})
+        log.info("order.changed", order_id=after.order_id, **{name: value for name, value in fields.items() if value})

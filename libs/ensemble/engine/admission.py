@@ -86,15 +86,15 @@ class Admission:
         """
         assert self._seen is not None, "the caller has asked"
         record = item.record
-        entry = _entry_of(record, item.rule.name, layer.source, layer.input_id, topic_ids=self.topic_ids)
+        entry = _entry_of(record, item.rule.name, layer.source, layer.message_id, topic_ids=self.topic_ids)
         earlier = self._seen.entry_like(entry)
         if earlier is not None and not _is_repetition(record, entry, earlier):
             raise ReusedId(
-                f"id {layer.input_id!r} of source {layer.source.decode(errors='replace')!r} was handled before, with "
+                f"id {layer.message_id!r} of source {layer.source.decode(errors='replace')!r} was handled before, with "
                 "other content; publish each message under an id of its own"
             )
         layer.window_entry = entry
-        return earlier is not None or self._was_handled_before_upgrade(record, record.key(), layer.input_id)
+        return earlier is not None or self._was_handled_before_upgrade(record, record.key(), layer.message_id)
 
     def _was_handled_before_upgrade(self, record: ConsumedRecord, key: bytes, input_id: str) -> bool:
         """Return whether a release before has handled the id; it knew no place of a topic that was made again."""

@@ -23,6 +23,10 @@ class Counts:
     dead_lettered: int = 0
     timers: int = 0
 
+    def clear(self) -> None:
+        """Begin at zero again."""
+        vars(self).update(dict.fromkeys(vars(self), 0))
+
 
 class Batch:
     """Outputs so far, and the time that all of them carry."""
@@ -31,6 +35,7 @@ class Batch:
         self._operation_routes = operation_routes
         self.outputs: list[Output] = []
         self.counts = Counts()
+        """What the batch did so far; the same object for all batches."""
         self.now, self.time = 0, ""
 
     def begin(self, now: int) -> None:
@@ -46,7 +51,7 @@ class Batch:
     def end(self) -> None:
         """Forget outputs and counts."""
         self.outputs.clear()
-        self.counts = Counts()
+        self.counts.clear()
 
 
 def _id_of(event: Event) -> str:

@@ -202,7 +202,7 @@ def _input_of(service: str, handler: str, message: object, layer: RecordLayer) -
         service=service,
         handler=handler,
         message=message,
-        message_id=layer.input_id,
+        message_id=layer.message_id,
         correlation_id=layer.correlation_id,
         trace_id=layer.trace,
         topic=layer.topic,

@@ -13,7 +13,7 @@ from typing import Final
 
 from ensemble.engine.admission import Admission, InterceptedAdmission, identify, why_refused
 from ensemble.engine.async_calls import EXITS, AsyncCall, AsyncCalls, call_handlers, call_slots, failure_of
-from ensemble.engine.batch import Batch, Counts
+from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
 from ensemble.engine.failures.attempt_gate import AttemptGate, ProbeCandidate
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers, key_text
@@ -73,6 +73,8 @@ class PartitionTask:
         self._batch = batch = Batch(plan.operation_routes)
         self.outputs = batch.outputs
         """The outputs of the batch so far."""
+        self.counts = batch.counts
+        """The counts of the batch so far."""
         self._breakers = breakers = breakers or CircuitBreakers(plan.limits.policies.outage)
         self._new_schemas, self._slots = new_schemas or NewSchemas(plan), slots or call_slots(plan)
         self.positions: dict[str, int] = {}
@@ -98,11 +100,6 @@ class PartitionTask:
         """The layer of records and timers that are handled at once; each async call has its own."""
         self._roles = plan.roles.bind(stores, self._layer)
         self._bound: dict[Route | TimerRoute, BoundHandlers] = {}
-
-    @property
-    def counts(self) -> Counts:
-        """The counts of the batch so far."""
-        return self._batch.counts
 
     # -- one batch: begun, then in this order ------------------------------------------------------------------------
 
@@ -237,7 +234,7 @@ class PartitionTask:
             outcome = self._handle(item, self._layer)
         except (Exception, *EXITS) as error:  # noqa: BLE001  whatever a handler raises is settled here
             return self._failures.settle(item, failure_of(error), self._layer)
-        if self._breakers.is_watching:
+        if self._breakers.watched:
             self._failures.succeeded(item, outcome)
         return outcome
 
@@ -378,7 +375,7 @@ class PartitionTask:
         if error is not None:
             return self._failures.settle(call.item, error, call.layer)
         outcome = Outcome.DUPLICATE if call.is_duplicate else Outcome.HANDLED
-        if self._breakers.is_watching:
+        if self._breakers.watched:
             self._failures.succeeded(call.item, outcome)
         return outcome
 
@@ -399,7 +396,7 @@ class PartitionTask:
                 self._end_timer(item)
             return outcome
         layer.merge(self._batch.outputs)
-        if self._breakers.is_watching:
+        if self._breakers.watched:
             self._failures.succeeded(item, Outcome.HANDLED)
         return Outcome.HANDLED
 

@@ -92,4 +92,4 @@ def _map_converter(convert: _Convert | None) -> _Convert | None:
 
 
 def _items_converter(convert: _Convert | None) -> _Convert | None:
-    return None if convert is None else lambda values: [convert(value) for value in values]
+    return None if convert is None else lambda values: list(map(convert, values))

@@ -50,7 +50,7 @@ def add_record(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     layer = current_layer.get()
     if layer is not None and layer.topic:
         event.setdefault("key", layer.key.decode(errors="replace"))
-        event.update(message_id=layer.input_id, correlation_id=layer.correlation_id, trace_id=layer.trace)
+        event.update(message_id=layer.message_id, correlation_id=layer.correlation_id, trace_id=layer.trace)
         event.update(topic=layer.topic, partition=layer.partition, offset=layer.offset)
     return event
 

@@ -25,7 +25,7 @@ class PartitionPauses:
 
         A pause of the sender's own service forbids every command.
         """
-        if not self.paused:
+        if not self._store.pauses:  # `paused`, without a call for each command that is sent
             return None
         return next((self._reason(target) for target in self._targets(step, commands) if target in self.paused), None)
 

@@ -65,9 +65,9 @@ class RecordLayer:
 
     __slots__ = (
         "correlation_id",
-        "input_id",
         "is_open",
         "key",
+        "message_id",
         "offset",
         "ordinal",
         "origin",
@@ -96,7 +96,7 @@ class RecordLayer:
         self,
         key: bytes,
         source: bytes,
-        input_id: str,
+        message_id: str,
         *,
         correlation_id: str,
         trace: str,
@@ -112,8 +112,8 @@ class RecordLayer:
         if self.is_open:
             self.discard()
         self.is_open = True
-        self.key, self.source, self.input_id = key, source, input_id
-        self.origin = f"{key!r}{source!r}{input_id}"
+        self.key, self.source, self.message_id = key, source, message_id
+        self.origin = f"{key!r}{source!r}{message_id}"
         self.correlation_id, self.trace, self.time = correlation_id, trace, time
         self.topic, self.partition, self.offset = place
         self.ordinal = 0
@@ -124,11 +124,6 @@ class RecordLayer:
         if id(store) not in self.ports:
             self.ports[id(store)] = make()
         return self.ports[id(store)]
-
-    @property
-    def message_id(self) -> str:
-        """The record's id, as the `CurrentRecord` port calls it."""
-        return self.input_id
 
     def scoped(self, key: str) -> bytes:
         """Return `key` in bytes. Raises OutOfScope unless it is the record's key or a key below it."""
@@ -160,7 +155,7 @@ class RecordLayer:
             ("ce_id", message_id),
             ("ce_time", self.time),
             ("ce_correlationid", self.correlation_id),
-            ("ce_causationid", self.input_id),
+            ("ce_causationid", self.message_id),
             ("traceparent", f"00-{self.trace}-{message_id[:16]}-01"),
             *more,
         ]

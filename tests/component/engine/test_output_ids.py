@@ -100,8 +100,8 @@ def test_a_place_that_is_too_long_for_an_id_names_its_story_at_each_hop() -> Non
     identify(StoredRecord("shop.events", 0, 0, b"a", b"", next_headers), second, "now")
 
     # then both are of one story
-    assert second.correlation_id == first.correlation_id == first.input_id
-    assert len(first.input_id) <= MAX_ID_BYTES
+    assert second.correlation_id == first.correlation_id == first.message_id
+    assert len(first.message_id) <= MAX_ID_BYTES
 
 
 def test_ids_that_differ_only_in_bytes_that_are_no_text_are_two_ids(driver: ServiceTestDriver) -> None:

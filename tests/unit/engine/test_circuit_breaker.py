@@ -129,7 +129,7 @@ def test_causes_that_all_differ_take_no_memory() -> None:
     outages = out_at_three()
     for number in range(1000):
         fail(outages, ["a"], f"cause {number}")
-    assert len(outages._watched[CHARGE].streaks) == MOST_CAUSES
+    assert len(outages.watched[CHARGE].streaks) == MOST_CAUSES
 
 
 @pytest.mark.parametrize(

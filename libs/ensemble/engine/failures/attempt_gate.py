@@ -57,14 +57,14 @@ class AttemptGate:
     @property
     def may_block(self) -> bool:
         """Whether anything is paused, or any handler fails."""
-        return bool(self._parking.pauses) or self._breakers.is_watching
+        return bool(self._parking.pauses or self._breakers.watched)
 
     def blocker(self, item: Item) -> str:
         """Return what `item` has to wait for, or "" if it may be tried. That attempt may be a circuit's probe."""
         paused, rule = self._parking.pauses, item.rule
         if paused and item.is_command and ("command", rule.name) in paused:
             return f"command/{rule.name}"
-        if not self._breakers.is_watching:
+        if not self._breakers.watched:
             return ""
         may_try = self._breakers.may_try(rule.handler, key_text(item.key), self._batch.now)
         return "" if may_try else outage_of(rule.handler)

@@ -84,7 +84,8 @@ class CircuitBreakers:
 
     def __init__(self, policy: OutagePolicy) -> None:
         self._policy = policy
-        self._watched: dict[str, _Watched] = {}
+        self.watched: dict[str, _Watched] = {}
+        """What is known of each handler that has failed since it last succeeded. Empty: nobody has to ask."""
 
     def may_try(self, handler: str, key: str, now: int) -> bool:
         """Return whether a record of `key` may be attempted.
@@ -92,7 +93,7 @@ class CircuitBreakers:
         While the circuit is open, one record in `probe_s` may be: that is the probe, and there is no other before its
         end is reported.
         """
-        watched = self._watched.get(handler)
+        watched = self.watched.get(handler)
         if watched is None or watched.outage is None:
             return True
         if watched.probe is not None or now < watched.probe_at:
@@ -102,14 +103,14 @@ class CircuitBreakers:
 
     def may_go_on(self, handler: str, key: str) -> bool:
         """Return whether an attempt that was let through, and waited since, may still begin."""
-        watched = self._watched.get(handler)
+        watched = self.watched.get(handler)
         return watched is None or watched.outage is None or watched.probe == key
 
     def failed(self, handler: str, failure: Failure, now: int) -> OpenCircuit | None:
         """Count a failure. Return the circuit that it opens, if any. Failures of one key count as one towards it."""
         if not self._policy.after:
             return None
-        watched = self._watched.setdefault(handler, _Watched())
+        watched = self.watched.setdefault(handler, _Watched())
         if watched.outage is not None:
             self._count_while_out(watched, watched.outage, failure, now)
             return None
@@ -121,36 +122,31 @@ class CircuitBreakers:
 
     def succeeded(self, handler: str, now: int) -> OpenCircuit | None:
         """Forget all failures of the handler. Return the circuit that this success closes, if any."""
-        watched = self._watched.pop(handler, None)
+        watched = self.watched.pop(handler, None)
         return replace(watched.outage, until=now) if watched and watched.outage else None
 
     def forget(self, handler: str, key: str) -> None:
         """Note that an attempt ended without a result. Another record may be the probe at once; repeat it freely."""
-        watched = self._watched.get(handler)
+        watched = self.watched.get(handler)
         if watched is not None and watched.probe == key:
             watched.probe = None
 
     def is_open(self, handler: str) -> bool:
         """Return whether the handler's circuit is open."""
-        return handler in self._watched and self._watched[handler].outage is not None
+        return handler in self.watched and self.watched[handler].outage is not None
 
     def probe_at(self, handler: str) -> int | None:
         """Return when the next probe is due, or None while one is under way or if the circuit is closed."""
-        watched = self._watched.get(handler)
+        watched = self.watched.get(handler)
         return None if watched is None or watched.outage is None or watched.probe is not None else watched.probe_at
-
-    @property
-    def is_watching(self) -> bool:
-        """Whether some handler has failed since it last succeeded."""
-        return bool(self._watched)
 
     @property
     def lasting(self) -> tuple[OpenCircuit, ...]:
         """The outages of now, with their counts so far."""
-        return tuple(watched.outage for watched in self._watched.values() if watched.outage is not None)
+        return tuple(watched.outage for watched in self.watched.values() if watched.outage is not None)
 
     def _begin(self, handler: str, failure: Failure, now: int) -> OpenCircuit:
-        watched = self._watched[handler]
+        watched = self.watched[handler]
         streak = watched.streaks[failure.cause]
         watched.outage = OpenCircuit(handler, failure.cause, streak.since, streak.count)
         watched.probe_at = self._next_probe(failure, now)

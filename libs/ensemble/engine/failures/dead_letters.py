@@ -70,7 +70,7 @@ class DeadLetters:
         if make_event is None or not isinstance(command, Command):
             return
         try:
-            event = make_event(self._command_failure(command, layer.input_id, exhaustion))
+            event = make_event(self._command_failure(command, layer.message_id, exhaustion))
             route = self._failure_routes.get(type(event))
             if event is not None and route is not None:
                 layer.seed = f"{self._service.name}/failed/{layer.origin}/{generation_of(item.record) or ''}"

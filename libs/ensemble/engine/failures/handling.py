@@ -272,6 +272,6 @@ def _incident_id(service: str, circuit: OpenCircuit) -> str:
 def _random_fraction(failed: FailedInput) -> float:
     """Return a fraction by chance, but the same whenever this attempt is judged again after an abort."""
     layer = failed.layer  # the ids that services give are unique, those of others within topic, key and source alone
-    origin = layer.input_id if layer.source.startswith(source_of("")) else f"{layer.topic}/{layer.origin}"
+    origin = layer.message_id if layer.source.startswith(source_of("")) else f"{layer.topic}/{layer.origin}"
     raw = blake2b(f"{origin}/{failed.attempts}".encode(), digest_size=_SEED_BYTES).digest()
     return int.from_bytes(raw, "big") / float(1 << 8 * _SEED_BYTES)
