@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.class_archive import OPTIONS, archive_path, java_options, make_archive
+from tests.support.class_archive import OPTIONS, java_options, make_archive, note_path
 
 pytest_plugins = ["ensemble.testing.pytest"]
 
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _load_hypothesis_profile(config)
     os.environ["ENSEMBLE_KAFKA_PORT"] = NOWHERE  # a system of compose that runs on this machine is not the tests'
     os.environ["ENSEMBLE_CONFIG_DIR"] = str(TESTS / "nowhere")  # profiles of whoever runs the tests are not theirs
-    os.environ.setdefault(OPTIONS, QUICK_START + java_options(archive_path()))
+    os.environ.setdefault(OPTIONS, QUICK_START + java_options(note_path()))
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # tests start hundreds of processes: each would compile all modules
 
 
@@ -40,12 +40,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Make the archive of Kafka's classes before workers start, for a run that will start dozens of brokers."""
     from ensemble.testing.pytest import KAFKA_CHOICE
 
-    options, archive = session.config.option, archive_path()
+    options, note = session.config.option, note_path()
     is_long = bool(getattr(options, "numprocesses", 0)) and not options.markexpr and not options.keyword
     uses_brokers = session.config.stash[KAFKA_CHOICE].kafka == "embedded" and os.environ[OPTIONS] == QUICK_START
-    if is_long and uses_brokers and not archive.exists():
-        make_archive(archive)
-        os.environ[OPTIONS] = QUICK_START + java_options(archive)
+    if is_long and uses_brokers and not note.exists():
+        make_archive(note)
+        os.environ[OPTIONS] = QUICK_START + java_options(note)
 
 
 def _load_hypothesis_profile(config: pytest.Config) -> None:
