@@ -45,16 +45,20 @@ from ensemble.testing.operations import OperatorDouble, control_outputs
 
 LIMIT_S: Final = 90.0
 """How long anything in here waits, unless it says otherwise: a test never hangs, and a busy machine is not a fault."""
-_PAUSE_S: Final = 0.02
+_FIRST_PAUSE_S: Final = 0.02
+_LONGEST_PAUSE_S: Final = 0.1
 
 T = TypeVar("T")
 
 
 def wait_for(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) -> T:
     """Ask until the answer is true, and return it. Raises AssertionError that names `what` after `limit_s`."""
-    for _ in until(limit_s, _PAUSE_S):
+    pause_s = _FIRST_PAUSE_S
+    for _ in until(limit_s):
         if result := condition():
             return result
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)  # each question costs the broker as much as an answer
     raise AssertionError(f"waited {limit_s:g} s for {what}")
 
 
@@ -194,6 +198,8 @@ class Outsider:
 
     def _drain(self, place: TopicPlace, end: int) -> None:
         records, at = self._read.setdefault(place, []), self._at.get(place, 0)
+        if at >= end:
+            return
         self._reader.assign([TopicPartition(*place, at)])
         limit = time.monotonic() + LIMIT_S
         while at < end:
@@ -206,6 +212,7 @@ class Outsider:
                 records.append(record)
             elif at < end:
                 break  # an open transaction hides the rest
+        self._reader.unassign()  # it would go on asking the broker, fifty times a second
         self._at[place] = at
 
     def _open(self, more: dict[str, Any]) -> Consumer:
