@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import importlib
 import os
 import random
 from collections.abc import Iterator, Sequence
@@ -58,7 +59,12 @@ class RandomMistake:
             return False
 
     def plant(self) -> None:
-        """Give the functions of this process the code with the mistake. There is no way back: plant in a fork."""
+        """Give the functions of this process the code with the mistake. There is no way back: plant in a fork.
+
+        A module of the checkout that nothing has imported yet is imported first; else its import would be sound.
+        """
+        if self.path.is_relative_to(CHECKOUT):
+            importlib.import_module(module_name(self.path))
         codes = dict(_functions(self._module(self._planted_source)))
         wrong = {place: code for place, code in codes.items() if place.outermost == self.function.outermost}
         for each in gc.get_objects():
@@ -75,6 +81,12 @@ class RandomMistake:
 
     def _module(self, source: str) -> CodeType:
         return compile(source, str(self.path), "exec", dont_inherit=True)
+
+
+def module_name(path: Path) -> str:
+    """Return the name by which a file of the checkout is imported."""
+    parts = path.relative_to(CHECKOUT).with_suffix("").parts
+    return ".".join(parts[1:] if parts[0] == "libs" else parts).removesuffix(".__init__")
 
 
 def place_of(code: CodeType) -> FunctionPlace:

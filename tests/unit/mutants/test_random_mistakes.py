@@ -2,12 +2,15 @@
 
 import ast
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.mutants.edits import edits_in
-from tests.mutants.random_mistakes import RandomMistake, draw_mistakes
+from tests.mutants.finders import in_fork
+from tests.mutants.planted import CHECKOUT
+from tests.mutants.random_mistakes import RandomMistake, draw_mistakes, module_name
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,21 @@ def test_a_planted_mistake_is_in_functions_that_somebody_already_holds(tmp_path:
 
     # then
     assert take(3) == [0, 1, 2]
+
+
+def test_a_mistake_is_planted_also_in_a_module_that_nothing_has_imported_yet() -> None:
+    path = CHECKOUT / "libs/ensemble/messages/compatibility.py"
+    swapped = next(edit for edit in edits_in(ast.parse(path.read_text())) if edit.kind == "arguments")
+    mistake = RandomMistake(path, swapped)
+
+    def is_planted() -> bool:
+        sys.modules.pop(module_name(path), None)
+        mistake.plant()
+        function = vars(sys.modules[module_name(path)])[mistake.function.name]
+        return bool(function.__code__.co_code != sound.co_code)
+
+    sound = vars(importlib.import_module(module_name(path)))[mistake.function.name].__code__
+    assert in_fork(is_planted)
 
 
 def test_the_same_seed_draws_the_same_mistakes_and_another_seed_others() -> None:
