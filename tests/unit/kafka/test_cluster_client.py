@@ -111,5 +111,7 @@ def test_who_follows_says_from_where(*, from_beginning: bool, offsets: list[int]
     with client.follow([("stock", 0)], from_beginning=from_beginning) as follower:
         assert [record.offset for record in follower.poll(0)] == offsets
     consumer.coming.clear()
+    assert client.high_watermarks([("stock", 0)]) == client.ends([("stock", 0)]) == {("stock", 0): 3}
+    assert client.starts([("stock", 0)]) == {("stock", 0): 1}
     assert [record.offset for record in client.read([("stock", 0)])] == [1, 2]
     assert [record.offset for record in client.read_range(("stock", 0), 1, 2, 1.0)] == [1]

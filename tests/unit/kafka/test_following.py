@@ -103,3 +103,13 @@ def test_the_newest_record_of_a_key_is_found_in_an_older_part_as_well() -> None:
     assert newest is not None
     assert newest.offset == 1
     assert client_of(AssignedConsumer(log)).last_of(PLACE, b"nobody's") is None
+
+
+def test_what_changed_lately_is_found_without_reading_the_rest() -> None:
+    consumer = AssignedConsumer([*records(*range(2, 6_000)), *records(6_000, key=b"ours")])
+    consumer.removed[PLACE] = 2
+    newest = client_of(consumer).last_of(PLACE, b"ours")
+    assert newest is not None
+    assert (newest.offset, consumer.assigned) == (6_000, [(*PLACE, 1_001)])
+    assert client_of(consumer).last_of(PLACE, b"nobody's") is None
+    assert consumer.assigned == [(*PLACE, 2)], "nothing is asked for that is gone"

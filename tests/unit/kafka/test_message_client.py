@@ -105,6 +105,12 @@ def test_a_receipt_says_where_the_message_lies_and_the_record_what_was_said_of_i
     )
 
 
+def test_a_client_without_a_collector_in_the_environment_exports_nothing(cluster: ClusterDouble) -> None:
+    client = Client.over(cluster, CATALOGUE, DirectorySourceSelector())  # type: ignore[arg-type]  # a double
+    client.send(COMMAND)
+    assert dict(cluster.records[0][3])["ce_source"] == b"/client"
+
+
 def test_a_topic_is_looked_up_once_by_the_right_that_is_needed(cluster: ClusterDouble) -> None:
     client = client_of(cluster)
     receipts = client.write([COMMAND, Outgoing(COMMAND, Envelope("m-2"))])
