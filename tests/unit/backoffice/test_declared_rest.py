@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from backoffice.declared_rest import Declarations, Due
 from services.app import APP
 from tests.support.order_saga_driver import CANCEL, PAID, PLACED, RESERVED, OrderSaga
@@ -56,3 +58,38 @@ def test_an_order_that_turns_back_has_its_undos_before_it_the_latest_first() -> 
 def test_nothing_is_due_of_an_order_that_is_unknown_or_cannot_be_read() -> None:
     assert DECLARED.rest_of({}, 0) == ()
     assert DECLARED.rest_of({"order_id": 7, "status": "fulfilled"}, 0) == ()
+
+
+def test_each_step_has_the_events_that_answer_it_and_each_undo_its_messages() -> None:
+    assert DECLARED.step_answers == {
+        "payment": {"PaymentConfirmed", "PaymentDeclined"},
+        "reservation": {"ReservationConfirmed", "ReservationRejected"},
+        "shipment": {"ShipmentScheduled"},
+    }
+    assert DECLARED.undo_messages == {
+        "RefundPayment", "PaymentRefunded", "ReleaseStock", "ReservationReleased", "CancelShipment",
+        "ShipmentCancelled", "CancelOrder",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+def test_nothing_is_due_of_an_order_that_has_ended(status: str) -> None:
+    state = OrderSaga(PLACED, PAID).state.model_dump()
+    assert DECLARED.rest_of(state, 0) != ()
+    assert DECLARED.rest_of({**state, "status": status}, 0) == ()
+
+
+def test_a_paused_order_is_not_overdue() -> None:
+    state = OrderSaga(PLACED).state.model_dump()
+    assert DECLARED.rest_of(state, state["due_at"] + 1)[0].is_overdue
+    assert not DECLARED.rest_of(state, state["due_at"])[0].is_overdue
+    assert not DECLARED.rest_of({**state, "paused_since": 1}, state["due_at"] + 1)[0].is_overdue
+
+
+def test_what_is_due_is_a_document() -> None:
+    (due, *_) = rest(PLACED)
+    assert {**due.document(), "due_at": None} == {
+        "message": "PaymentConfirmed or PaymentDeclined", "from": "payment", "to": "orchestrator", "step": "payment",
+        "due_at": None, "overdue": False,
+    }  # fmt: skip
+    assert due.document()["due_at"] == due.due_at is not None
