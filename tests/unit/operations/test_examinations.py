@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -160,6 +162,9 @@ def test_permissions_that_are_missing_are_named_by_who_lacks_them() -> None:
     guarded = {"authorizer.class.name": "StandardAuthorizer"}
     answer = examinations._ask_permissions(session(Answers(settings=guarded, acls=PERMISSIONS)))
     assert told(answer.findings) == [("problem", "permissions are missing for User:order")]
+    assert [(finding.subject, finding.next_command) for finding in answer.findings] == [
+        ("permissions", "ensemble acls apply")
+    ]
     open_to_all = examinations._ask_permissions(session(Answers()))
     assert (open_to_all.findings, "everybody may do everything" in open_to_all.well) == ((), True)
 
@@ -212,3 +217,13 @@ def test_declarations_are_judged_with_what_the_broker_forgets() -> None:
     hasty = Answers(settings={"offsets.retention.minutes": "1"})
     answers = [examinations._ask_declarations(session(cluster), services) for cluster in (Answers(), hasty)]
     assert [bool(told(answer.findings)) for answer in answers] == [False, True]
+
+
+def test_too_few_open_files_are_a_problem() -> None:
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        "from ensemble.operations.examinations import _ask_open_files\n"
+        "print(*((each.severity, each.message) for each in _ask_open_files().findings))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("('problem', 'A process may have 256 files open here")
