@@ -21,6 +21,12 @@ def test_a_command_is_too_old_from_the_moment_it_expires() -> None:
     assert schedule(None, schedule_shipment(expires_at=10), now=10).status == "cancelled"
 
 
+def test_packing_may_begin_before_anything_else_is_known() -> None:
+    packed = pack(None, PACK)
+    assert (packed.order_id, packed.packaging) == ("o-1", True)
+    assert schedule(packed, schedule_shipment(), now=0) == SCHEDULED
+
+
 def test_what_is_scheduled_stays_so_when_asked_again_too_late() -> None:
     assert schedule(SCHEDULED, schedule_shipment(expires_at=1), now=2) == SCHEDULED
 
