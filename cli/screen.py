@@ -49,15 +49,15 @@ def screen(stage: Stack, follower: Follower) -> UnexpectedExit:
     return exits[0]
 
 
-def lines(stage: Stack, follower: Follower) -> UnexpectedExit:
-    """Write a line when the counts have changed, at most every five seconds, until a member ends."""
+def lines(stage: Stack, follower: Follower, every_s: float = _SUMMARY_S) -> UnexpectedExit:
+    """Write a line when the counts have changed, at most every so many seconds, until a member ends."""
     write(f"ready: Kafka at {stage.bootstrap}, {len(stage.fleet.members)} processes; Ctrl-C stops all")
-    board, due = OrderStatistics(), time.monotonic() + _SUMMARY_S
+    board, due = OrderStatistics(), time.monotonic() + every_s
     written: dict[str, int] = {}
     while not (exits := stage.fleet.unexpected_exits()):
         _feed(board, follower, _REFRESH_S)
         if board.counts != written and time.monotonic() > due:
-            written, due = board.counts, time.monotonic() + _SUMMARY_S
+            written, due = board.counts, time.monotonic() + every_s
             write("orders: " + ", ".join(f"{count} {status}" for status, count in written.items()))
     return exits[0]
 

@@ -6,6 +6,7 @@ from cli.examples import example
 from cli.fields import fill, from_flags
 from contracts import FulfilOrder, OrderPlaced, PaymentConfirmed, ReceiveStock
 from ensemble.command_line.connection import entry_of
+from ensemble.command_line.errors import Mistake
 from ensemble.command_line.fields import make, message_type, type_names
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages import Message
@@ -75,3 +76,14 @@ def test_garbage_is_an_entry_with_a_reason() -> None:
     entry = entry_of(received(b"garbage"))
     assert entry.type == "(unreadable)"
     assert "0x67" in entry.problem
+
+
+def test_flags_with_their_value_take_nothing_of_the_next_one() -> None:
+    fields = from_flags(FulfilOrder, ["--order-id=o-1", "--line=tea:1", "--warehouse-id", "w-1", "--line", "cup:2:5"])
+    assert (fields["order_id"], fields["warehouse_id"]) == ("o-1", "w-1")
+    assert [(line["sku"], line["quantity"], line["unit_price"]) for line in fields["lines"]] == [
+        ("tea", 1, 1_000), ("cup", 2, 5),
+    ]  # fmt: skip
+    for arguments in (["--line"], ["--order-id"]):
+        with pytest.raises(Mistake, match=f"{arguments[0]}: missing value"):
+            from_flags(FulfilOrder, arguments)

@@ -104,3 +104,15 @@ def test_a_pipe_gets_plain_lines_instead(capsys: pytest.CaptureFixture[str]) -> 
     stage: Any = SimpleNamespace(fleet=FleetOfTwo(0), bootstrap="127.0.0.1:9092")
     assert lines(stage, Records()) is GONE  # type: ignore[arg-type]  # it has all that is called
     assert capsys.readouterr().out == "ready: Kafka at 127.0.0.1:9092, 2 processes; Ctrl-C stops all\n"
+
+
+@pytest.mark.parametrize(
+    ("every_s", "counts"), [(0.0, ["orders: 1 fulfilled", "orders: 1 completed"]), (3_600.0, [])], ids=["now", "later"]
+)
+def test_a_pipe_is_told_of_counts_that_have_changed_and_not_too_often(
+    every_s: float, counts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage: Any = SimpleNamespace(fleet=FleetOfTwo(4), bootstrap="127.0.0.1:9092")
+    follower: Any = Records([changed("o-1", "fulfilled")], [], [changed("o-1", "completed")])
+    assert lines(stage, follower, every_s) is GONE
+    assert capsys.readouterr().out.splitlines()[1:] == counts
