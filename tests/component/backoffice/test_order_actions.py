@@ -112,6 +112,17 @@ def test_what_has_changed_since_the_plan_is_skipped(flow: Any, actions: OrderAct
     assert all_states(flow)["o-1"]["paused_by"] == "operator bob"
 
 
+def test_an_order_that_is_forgotten_since_the_plan_is_skipped(flow: Any, actions: OrderActions) -> None:
+    plan = actions.plan(Pause(), FULFILLED)
+    flow.flow.write("orchestrator.order-state", b"o-1", None)
+
+    run = actions.run(plan, intent())
+
+    details = {event.name: event.detail for event in run.events() if isinstance(event, Resolved)}
+    assert details["o-1"] == "gone"
+    assert outcomes(run) == {"o-1": OrderOutcome.SKIPPED, "o-2": OrderOutcome.ACKNOWLEDGED}
+
+
 def test_what_the_orchestrator_does_not_hear_in_time_has_failed(flow: Any, actions: OrderActions) -> None:
     plan = actions.plan(Pause(), "o-1")
     flow.stopped |= {"orchestrator"}
