@@ -139,6 +139,25 @@ def newer_attempt_in_its_place(flow: RecordedFlow) -> None:
     letter.set_header("ensemble.redriven-from", "payment.dead-letter/0/0")
 
 
+def newer_attempt_given_up_in_its_place(flow: RecordedFlow) -> None:
+    """Its dead letter names the older one, and nothing is held back."""
+    older = command(flow)
+    park(flow, older)
+    newer = command(flow, attempt=2)
+    park(flow, older, newer=newer)
+    flow.dead_letter("payment", newer).set_header("__streams.errors.offset", str(older.offset()))
+    told_of(flow, "payment", newer, "payment_pending")
+    free(flow, older)
+
+
+def redriven_and_given_up_for_good(flow: RecordedFlow) -> None:
+    """The second dead letter holds nothing back."""
+    redriven_and_given_up_again(flow)
+    letters = [record for record in flow.records if record.topic() == "payment.dead-letter"]
+    letters[-1].set_header("ensemble.disposition", "skip")
+    free(flow, flow.last("ProcessPayment", ORDER))
+
+
 def swallowed_by_the_attempt_under_way(flow: RecordedFlow) -> None:
     """The earlier one was called when the later one came; its answer holds for both."""
     older = command(flow)
@@ -222,6 +241,8 @@ def not_read_yet(flow: RecordedFlow) -> None:
         given_up_and_waits,
         redriven_and_done,
         redriven_and_given_up_again,
+        redriven_and_given_up_for_good,
+        newer_attempt_given_up_in_its_place,
         edited_and_given_up_again,
         discarded,
         sent_again_while_it_waited,
