@@ -84,6 +84,14 @@ def test_a_transaction_that_is_still_open_is_not_judged() -> None:
     assert report_of(RecordedCluster(flow=flow, uncommitted={where: 1})).exit_code == 0
 
 
+def test_a_state_of_a_transaction_that_is_still_open_is_not_judged() -> None:
+    flow = clean_flow()
+    backwards = flow.state("o-done", "payment_pending")
+
+    assert report_of(RecordedCluster(flow=flow)).exit_code == 1
+    assert report_of(RecordedCluster(flow=flow, uncommitted={backwards.at[:2]: 1})).exit_code == 0
+
+
 @pytest.mark.parametrize("cut", [5, 20])
 def test_state_that_cannot_be_read_is_a_violation_with_its_place(cut: int) -> None:
     flow = clean_flow()
