@@ -14,7 +14,7 @@ from ensemble import RetryableError
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.errors import FatalError, LostState, SchemasUnavailable
-from ensemble.interceptors import InterceptedCommit, Interceptor, NotCommitted
+from ensemble.interceptors import InterceptedCommit, InterceptedInput, Interceptor, NotCommitted
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.pace import Pace
@@ -24,6 +24,8 @@ from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSe
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.partitioning import partition_of
 from ensemble.settings import RuntimeSettings
+from ensemble.system_messages.operations import Operation, PauseWork, ResumeWork
+from ensemble.testing.operations import control_outputs
 from tests.support.assigned_consumer import Polled
 from tests.support.call_counts import counts_of
 from tests.support.memory_broker import MemoryBroker
@@ -346,6 +348,48 @@ def test_a_fatal_error_ends_the_process_and_commits_nothing_of_the_batch(shop: S
         shop.run()
     assert (shop.told, shop.broker.member.is_closed, shop.loop.draining) == ([], True, True)
     assert shop.committed("a") == 0
+
+
+def test_a_paused_service_leaves_what_comes_unread_and_goes_on_when_it_is_resumed(shop: Shop) -> None:
+    # given
+    who: dict[str, Any] = {"requested_by": "ann", "reason": "release 7", "at": 1, "scope": "service", "name": "shop"}
+
+    place, left = ("shop.commands", partition_of(b"a", 2)), list[Any]()
+
+    def resume_once_stopped() -> None:
+        if shop.loop.is_ready and place in shop.broker.member.paused and not left:
+            left.append((list(shop.told), shop.committed("a")))
+            operate(shop, ResumeWork(operation_id="op-2", **who))
+
+    # when it is paused, a command comes, and it is resumed
+    operate(shop, PauseWork(operation_id="op-1", **who))
+    shop.run()
+    shop.send(quick("a", "a1"))
+    shop.run(resume_once_stopped)
+
+    # then
+    assert left == [([], 0)]
+    assert (shop.told, shop.committed("a")) == (["a1"], 1)
+
+
+def operate(shop: Shop, operation: Operation) -> None:
+    for topic, value, key, _, partition in control_outputs(shop.plan.service, operation):
+        shop.broker.append((topic, partition), key, value)
+
+
+def test_whoever_asks_what_it_does_hears_which_record_is_in_hand() -> None:
+    class Asking(Interceptor):
+        @contextmanager
+        def intercept_handling(self, record: InterceptedInput) -> Iterator[None]:
+            heard.append(shop.loop.heartbeat.describe_in_hand())
+            yield
+
+    heard: list[str] = []
+    shop = Shop(Asking())
+    shop.send(quick("a", "a1"))
+    shop.run()
+    assert len(heard) == 1
+    assert f"handling a batch (shop.commands[{partition_of(b'a', 2)}] offset 0)" in heard[0]
 
 
 def test_state_without_offsets_is_lost_state(shop: Shop) -> None:
