@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -96,6 +97,7 @@ class ControlRoom:
             return directory and file_of_cluster(directory, cluster_id, ending)
 
         view = View(session.client, projections_of(session), file(".db"))
+        session = replace(session, kept_view=lambda _: nullcontext(view if view.is_filled() else None))
         live, events = LiveEvents(), ChangeEvents(view)
         updates = ViewUpdates(
             view,
