@@ -56,6 +56,17 @@ def test_help_imports_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
+def test_what_shows_one_order_imports_no_service_runtime() -> None:
+    """Half of the second that it may take is its start. Of payment it needs what that sends and receives."""
+    code = (
+        "import sys, services.app, ensemble.kafka.client, cli.order_output, cli.order_outlook, backoffice.status\n"
+        "print(*{'ensemble.engine', 'ensemble.state.rocks', 'structlog', 'rich'} & set(sys.modules))\n"
+        "import services.payment.service\n"
+        "print(*{'aiohttp'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n\n"
+
+
 def test_the_shell_completes_types() -> None:
     environment = {
         **os.environ, "_ENSEMBLE_COMPLETE": "complete_bash", "COMP_WORDS": "ensemble publish OrderC", "COMP_CWORD": "2",
