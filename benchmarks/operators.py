@@ -204,11 +204,11 @@ def _queries(cluster: Cluster, path: Path, some: list[str]) -> None:
             for _ in range(_TIMES):
                 ask(Orders(view))
             took = (time.perf_counter() - began) / _TIMES
-            print(f"{name:32} {1000 * took:8.2f} ms  {_ROWS.compare(took)}")
+            print(f"{name:36} {1000 * took:8.2f} ms  {_ROWS.compare(took)}")
         began = time.perf_counter()
         view.sync()
-        print(f"{'sync with nothing new':32} {1000 * (time.perf_counter() - began):8.2f} ms")
-    print(f"{'file':32} {path.stat().st_size / 1e6:8.0f} MB")
+        print(f"{'sync with nothing new':36} {1000 * (time.perf_counter() - began):8.2f} ms")
+    print(f"{'file':36} {path.stat().st_size / 1e6:8.0f} MB")
 
 
 def _fills(cluster: Cluster) -> None:
@@ -226,7 +226,7 @@ def _fills(cluster: Cluster) -> None:
             view.sync()
             again_ms = 1000 * (time.perf_counter() - filled)
         print(
-            f"{projection.name + ', first fill':32} {spent:7.2f} s CPU {filled - began:7.2f} s, again {again_ms:.0f} ms"
+            f"{projection.name + ', first fill':36} {spent:7.2f} s CPU {filled - began:7.2f} s, again {again_ms:.0f} ms"
         )
 
 
@@ -264,7 +264,7 @@ def _mb_of_all(pid: int) -> float:
 
 
 def _show(what: str, spent: Spent, more: str = "") -> None:
-    print(f"{what:32} {spent.cpu_s:7.2f} s CPU {spent.wall_s:7.2f} s {spent.mb:6.0f} MB {spent.lines:5} lines  {more}")
+    print(f"{what:36} {spent.cpu_s:7.2f} s CPU {spent.wall_s:7.2f} s {spent.mb:6.0f} MB {spent.lines:5} lines  {more}")
 
 
 if __name__ == "__main__":
