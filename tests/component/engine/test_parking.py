@@ -272,6 +272,8 @@ def test_a_record_whose_key_is_wrong_is_skipped(driver: ServiceTestDriver, key: 
     driver.receive_records([StoredRecord(good.topic(), where, 100, key, good.value()), good])
     assert (texts_of(driver), len(driver.dead_letters)) == (["a1"], 1)
     assert driver.dead_letters[0].key() == key
+    says_why = "no UTF-8 text" in header(driver.dead_letters[0], "__streams.errors.message")
+    assert says_why is (key == b"\xff\xfe")
     assert driver.waiting((key or b"").decode(errors="replace")) == []
 
 

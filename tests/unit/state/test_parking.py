@@ -135,14 +135,19 @@ def test_keys_with_slashes_and_numbers_are_not_mistaken_for_each_other() -> None
 
 def test_what_became_of_a_dead_letter_is_remembered_for_a_while() -> None:
     store = ParkingStore("parked-changelog")
-    for day in (0, 1, 20):
+    for day in (0, 1, 20, 30):
         resolution = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=day * DAY)
         store.set_resolution(b"a", ("t", 0, day), 0, resolution)
         store.mark_done(f"op-{day}", day * DAY)
         store.commit()
     fresh = restored(store)
-    assert [fresh.resolution(b"a", ("t", 0, day), 0) is not None for day in (0, 1, 20)] == [False, False, True]
-    assert [fresh.was_done(f"op-{day}") for day in (0, 1, 20)] == [False, False, True]
+    assert [fresh.resolution(b"a", ("t", 0, day), 0) is not None for day in (0, 1, 20, 30)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert [fresh.was_done(f"op-{day}") for day in (0, 1, 20, 30)] == [False, False, True, True]
 
 
 def test_each_redrive_of_a_record_has_a_mark_of_its_own() -> None:
