@@ -10,8 +10,8 @@ from backoffice.order_filter import State
 from backoffice.order_records import places_of
 from backoffice.orders import UNREADABLE, Orders, OrdersProjection, OrderSummary, summary_of
 from contracts.catalogue import ORDER_STATE
-from ensemble.kafka.client import ReceivedRecord
-from ensemble.operations import Session, read_positions
+from ensemble.kafka.client import ReceivedRecord, TopicPlace
+from ensemble.operations import Session, Unreachable, read_positions
 from ensemble.operations.view import View
 
 
@@ -23,12 +23,20 @@ def find_state(session: Session, order_id: str) -> ReceivedRecord | None:
     [place] = places_of(session.client, [ORDER_STATE.name], order_id)
     key = order_id.encode()
     with session.kept(OrdersProjection(session.sources)) as view:
-        since = 0 if view is None else view.offsets(OrdersProjection.name).get(place, 0)
-        rows = Orders(view).find([order_id]) if view is not None and since else ()
+        since, rows = (0, ()) if view is None else _kept_of(view, place, order_id)
     newer = session.client.last_of(place, key, since)
     if newer is not None or not rows:
         return newer
     return next(read_positions(session, [rows[0].position]), None)
+
+
+def _kept_of(view: View, place: TopicPlace, order_id: str) -> tuple[int, tuple[OrderSummary, ...]]:
+    """Return how far a view has read a partition, and its row of an order; nothing where its file is damaged."""
+    try:
+        since = view.offsets(OrdersProjection.name).get(place, 0)
+        return since, Orders(view).find([order_id]) if since else ()
+    except Unreachable:
+        return 0, ()
 
 
 class OrderStates:

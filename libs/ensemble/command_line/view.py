@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -46,18 +46,26 @@ def synced_view(
 
 @contextmanager
 def kept_view(access: ClusterClient, projections: Sequence[Projection]) -> Iterator[View | None]:
-    """Give the cluster's view as the last command has left it, or None without one that is right.
+    """Give the cluster's view as the last command has left it, or None without one that is right and can be used.
 
     No record is read.
     """
+    with ExitStack() as stack:
+        view = None if is_connected() else _opened(access, projections)
+        if view is not None:
+            stack.enter_context(view)
+        yield view if view is not None and view.is_filled() else None
+
+
+def _opened(access: ClusterClient, projections: Sequence[Projection]) -> View | None:
+    from ensemble.operations.errors import Unreachable
     from ensemble.operations.view import View
 
-    path = None if is_connected() else _path_of(access)
-    if path is None or not path.exists():
-        yield None
-        return
-    with View(access, projections, path) as view:
-        yield view if view.is_filled() else None
+    path = _path_of(access)
+    try:
+        return View(access, projections, path) if path.exists() else None
+    except Unreachable:  # such as another user's; whoever asks about one order does without
+        return None
 
 
 def failures_view(session: Session, *, use_file: bool) -> AbstractContextManager[View]:

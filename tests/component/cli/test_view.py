@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,19 @@ def test_of_one_order_no_older_dead_letter_is_read_unless_the_view_has_it(flow: 
 
     assert (count(later), list(views.glob("*.db"))) == (0, [])
     assert (count(0), count(None), count(later)) == (1, 1, 1)
+
+
+def test_a_file_that_cannot_be_used_keeps_nobody_from_one_order(flow: Any, views: Path) -> None:
+    """It may be another user's; who pauses an order in an emergency does without."""
+    publish(flow, place_order())
+    count_orders(flow, OrderFilter(), "status")
+    file = views / f"{flow.id}.db"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("DROP TABLE orders")
+    assert state_of(flow, "o-1")["status"] == "completed"
+    file.unlink()
+    file.mkdir()
+    assert state_of(flow, "o-1")["status"] == "completed"
 
 
 def test_views_of_clusters_that_are_gone_are_removed(flow: Any, views: Path) -> None:
