@@ -125,8 +125,8 @@ def test_counters_of_all_processes_are_added_up_where_all_answer() -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url, nobody = f"http://127.0.0.1:{server.server_port}", "http://127.0.0.1:9"
         urls = {"shop": (url, f"{url}/"), "half": (url, nobody), "none": ()}
-        counters = ask_counters(Endpoints(urls, "secret"))
-        unknown = ask_counters(Endpoints({"shop": (url,)}, "guess"))
+        counters = ask_counters(Endpoints(urls, "secret"), 60)
+        unknown = ask_counters(Endpoints({"shop": (url,)}, "guess"), 60)
         server.shutdown()
 
     assert counters == {"shop": ServiceCounters(batches=4)}
