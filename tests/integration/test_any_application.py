@@ -38,7 +38,7 @@ def environment(kafka: Cluster) -> dict[str, str]:
     return {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "ENSEMBLE_LOG_LEVEL": "error"}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_its_topics_are_made_and_its_service_runs_until_it_is_stopped(
     command: list[str], kafka: Cluster, tmp_path: Path
 ) -> None:
@@ -52,7 +52,7 @@ def test_its_topics_are_made_and_its_service_runs_until_it_is_stopped(
         answers(command, *STAMP, kafka=kafka)
         with (tmp_path / "more").open("wb") as more:
             rest = [Fork(MODULE, [*APP, *STAMP], more.fileno(), environment=environment(kafka)) for _ in range(9)]
-        assert [each.wait(60) for each in rest] == [0] * 9
+        assert [each.wait(120) for each in rest] == [0] * 9
         follow = ("tail", "cafe-loyalty.events", "--from-beginning", "--key", "ada", "--limit", "1", "--json")
         (earned,) = answers(command, *follow, kafka=kafka)
     finally:
