@@ -24,7 +24,7 @@ def check_pauses(case: Case, _: Recording) -> Iterator[str]:
 def _while_paused(case: Case) -> Iterator[str]:
     is_paused = False
     for seen in case.noted.values():
-        turns = [word for word in seen["decided"] if word in {_PAUSE, _RESUME}]
+        turns = [word for word in _decided(seen) if word in {_PAUSE, _RESUME}]
         for command in _sent(case, seen) if is_paused and _RESUME not in turns else ():
             yield f"was paused when {seen['type']} {seen['message_id']} came, and yet {command} follows from it"
         is_paused = turns[-1] == _PAUSE if turns else is_paused
@@ -34,9 +34,14 @@ def _claimed(case: Case) -> Iterator[str]:
     """Report messages that a decision claims to have sent and that are on no topic."""
     for seen in case.noted.values() if case.is_whole else ():
         types = {_PAUSE, _RESUME, *(command.type for command in _sent(case, seen))}
-        for name in seen["decided"]:
+        for name in _decided(seen):
             if name not in types:
                 yield f"says that it sent {name} upon {seen['type']} {seen['message_id']}, which is on no topic"
+
+
+def _decided(seen: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what was decided; releases up to the second schema of a state did not note it."""
+    return tuple(seen.get("decided", ()))
 
 
 def _sent(case: Case, seen: Mapping[str, Any]) -> list[Message]:

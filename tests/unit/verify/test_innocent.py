@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ensemble.messages import bounded_id
+from tests.chaos.audit.pauses import check_pauses
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import (
     BY_HAND,
@@ -434,3 +437,10 @@ def test_what_lies_behind_the_cut_is_not_judged() -> None:
 
     assert flow.violations(uncommitted=behind) == []
     assert flow.violations()
+
+
+def test_a_state_that_an_older_release_has_written_claims_no_decision() -> None:
+    seen = {"type": "OrderPlaced", "message_id": "m-1"}
+    case: Any = SimpleNamespace(states=[], noted={"m-1": seen}, caused={}, is_whole=True)
+    unused: Any = None
+    assert list(check_pauses(case, unused)) == []
