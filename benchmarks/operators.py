@@ -112,9 +112,14 @@ def main(
 
 
 def _kept(cluster: Cluster, orders: int, settle: float, note: Path | None) -> list[str]:
-    """Write the history unless the folder has it, and return the ids of some orders in it."""
+    """Write the history unless the folder has it, and return the ids of some orders in it.
+
+    Raises BadParameter if the folder has one of another length: the questions would be asked of both.
+    """
     if note is not None and note.exists():
         return list(json.loads(note.read_text()))
+    for other in note.parent.glob("*.json") if note is not None else ():
+        raise typer.BadParameter(f"{other.parent} has a history of {other.stem} orders; choose another folder")
     some = _write(cluster, orders)
     time.sleep(settle)
     if note is not None:

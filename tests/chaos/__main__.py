@@ -65,7 +65,7 @@ def _show(report: dict[str, Any], directory: Path) -> None:
     verdict = (
         "clean" if report["clean"] else f"NOT CLEAN: {len(findings)} findings, {len(report['still_open'])} orders open"
     )
-    typer.echo(f"{verdict}; verify says {verify['verdict']}; report and logs in {directory}")
+    typer.echo(f"{verdict}; verify and the audit say {verify['verdict']}; report and logs in {directory}")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def java_options(note: Path) -> str:
     archive = note.with_name(note.read_text(encoding="utf-8")) if note.exists() else note
     parts = [archive / _BASE, archive / _KAFKA]
     is_whole = all(part.exists() for part in parts)
-    return f" {_SILENT} -XX:SharedArchiveFile={os.pathsep.join(map(str, parts))}" if is_whole else ""
+    return _quoted(_SILENT, f"-XX:SharedArchiveFile={os.pathsep.join(map(str, parts))}") if is_whole else ""
 
 
 def note_path() -> Path:
@@ -63,6 +63,11 @@ def make_archive(note: Path) -> None:
     finished.replace(note)
 
 
+def _quoted(*options: str) -> str:
+    """Return options as Java reads them in its variable, where a blank ends one that has no quotes."""
+    return "".join(f' "{option}"' for option in options)
+
+
 def _write_base(path: Path) -> None:
     command = [str(find_java()), _SILENT, "-XX:+UseSerialGC", "-Xshare:dump", f"-XX:SharedArchiveFile={path}"]
     subprocess.run(command, check=False, capture_output=True, timeout=_LIMIT_S)
@@ -70,7 +75,7 @@ def _write_base(path: Path) -> None:
 
 def _write_classes(archive: Path) -> None:
     base, classes = archive / _BASE, archive / _KAFKA
-    options = f" {_SILENT} -XX:SharedArchiveFile={base} -XX:ArchiveClassesAtExit={classes}"
+    options = _quoted(_SILENT, f"-XX:SharedArchiveFile={base}", f"-XX:ArchiveClassesAtExit={classes}")
     with TemporaryDirectory() as home, _more_options(options):
         _run_broker(Path(home, "kafka"))
 

@@ -42,11 +42,6 @@ class TopicsToView:
                 last = {record.raw_key: record.at_offset for record in log if record}
                 log[:] = [record if record and last[record.raw_key] == record.at_offset else None for record in log]
 
-    def make_anew(self, topic: str) -> None:
-        """Delete the topic and create it again, empty."""
-        self.ids[topic] += "+"
-        self.logs = {place: log for place, log in self.logs.items() if place[0] != topic}
-
     # -- a Source -------------------------------------------------------------------------------------------------
 
     def cluster_id(self) -> str:

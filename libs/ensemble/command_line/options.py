@@ -35,7 +35,7 @@ Timeout = Annotated[
 ]
 All = Annotated[bool, typer.Option("--all", help="Also those that are settled or over (default: open ones).")]
 MOST: Final = 1_000_000_000
-"""More of anything is not asked for; a view's file has no room for the number."""
+"""More of anything is not asked for, and far more is a number that no view's file takes."""
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, help="Show at most N, newest first.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, without doing it.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")]
