@@ -89,7 +89,9 @@ def run_verify(
     `foreign_schemas` find the schemas of records whose writers had registered them under other ids.
     """
     settings = options or Options()
-    client = open_client(kafka, settings.patience_s, on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
+    client = open_client(
+        kafka, settings.patience_s, on_wait=lambda reason: tell(f"verify: waiting for {reason}"), is_short_lived=True
+    )
     read_bookings = partial(read_ledger, settings.provider_url or "", settings.provider_timeout_s)
     check = Verification(Cluster(client, tell, settings.stall_s), read_bookings, settings, tell=tell)
     return check.report(foreign_schemas)

@@ -50,7 +50,7 @@ def connect() -> ClusterClient:
 
     use_current()
     keep_the_client_quiet()
-    return open_client(load(KafkaSettings), patience_s(), on_wait=say_waiting)
+    return open_client(load(KafkaSettings), patience_s(), on_wait=say_waiting, is_short_lived=True)
 
 
 def cluster_name(access: ClusterClient) -> str:

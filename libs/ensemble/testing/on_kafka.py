@@ -78,7 +78,9 @@ class Outsider:
     def __init__(self, bootstrap: str, service: Service) -> None:
         """Reach the cluster and make the service's topics, and all others of its catalogue."""
         self.bootstrap, self.service = bootstrap, service
-        self.shared, self.admin = connect(KafkaSettings(bootstrap_servers=bootstrap), LIMIT_S, quiet=True)
+        self.shared, self.admin = connect(
+            KafkaSettings(bootstrap_servers=bootstrap), LIMIT_S, quiet=True, is_short_lived=True
+        )
         self.topics = topics.all_topics(service.catalogue, [service])
         topics.apply(self.admin, self.topics)
         self._exit = ExitStack()

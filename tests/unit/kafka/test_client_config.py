@@ -56,6 +56,12 @@ def test_a_broker_that_comes_back_is_found_within_a_second_by_a_few_attempts() -
     assert 250 <= SHARED["reconnect.backoff.ms"] <= SHARED["reconnect.backoff.max.ms"] <= 1000
 
 
+def test_a_short_lived_client_waits_for_its_first_connection_no_longer_than_it_must() -> None:
+    """Half of the time between two attempts is waited before the first: a quarter of a second for each command."""
+    kafka = KafkaSettings(bootstrap_servers="broker:9092")
+    assert common("broker:9092", kafka, is_short_lived=True)["reconnect.backoff.ms"] <= 50
+
+
 def test_what_a_client_does_again_it_does_at_once() -> None:
     """By the client's own values a transaction takes 100 ms, and a reader whose queue was full waits for a second."""
     assert transactional_producer(SHARED, "shop", SETTINGS)["retry.backoff.ms"] == 1

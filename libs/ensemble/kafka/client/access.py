@@ -305,11 +305,17 @@ def client_with(config: dict[str, Any], timeout_s: float = 60.0) -> ClusterClien
 
 
 def open_client(
-    kafka: KafkaSettings, timeout_s: float = 60.0, *, quiet: bool = False, on_wait: OnWait = ignore
+    kafka: KafkaSettings,
+    timeout_s: float = 60.0,
+    *,
+    quiet: bool = False,
+    on_wait: OnWait = ignore,
+    is_short_lived: bool = False,
 ) -> ClusterClient:
     """Return a client of the cluster that the settings name, which waits `timeout_s` for each answer.
 
-    Raises Unavailable if the cluster cannot be reached.
+    A short-lived one connects sooner, and asks a broker that is away more often (`connect`). Raises Unavailable if the
+    cluster cannot be reached.
     """
-    shared, admin = connect(kafka, timeout_s, quiet=quiet, on_wait=on_wait)
+    shared, admin = connect(kafka, timeout_s, quiet=quiet, on_wait=on_wait, is_short_lived=is_short_lived)
     return ClusterClient(shared, admin, timeout_s, on_wait)

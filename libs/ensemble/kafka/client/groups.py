@@ -8,14 +8,13 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from ensemble.kafka.client_config import SHORT_LIVED
 from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.records import TopicPlace
 
 _PAUSE_S: Final = 0.2
 _ATTEMPT_S: Final = 5.0
-_SHORT_LIVED: Final = {"reconnect.backoff.ms": 50}
-"""The client counts its first connection to a coordinator as another one: half of the usual time is waited for it."""
 
 
 class CommittedOffset(NamedTuple):
@@ -74,7 +73,7 @@ def committed_by(
     group's coordinator moves, waits without end for one that was restarted, and tells of a hidden offset that there is
     none. Raises KafkaException after `limit_s`.
     """
-    consumer = make_consumer({**config, "group.id": group, **_SHORT_LIVED})
+    consumer = make_consumer({**config, "group.id": group, **SHORT_LIVED})
     partitions = [TopicPartition(*place) for place in places]
     try:
         return retry(
