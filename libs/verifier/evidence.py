@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from verifier.facts import DeadLetter, Message, Place, Position
@@ -48,11 +48,15 @@ class Evidence:
     """Dead letters by service and place, and by service and message id."""
 
     def merge(self, other: Evidence) -> None:
-        """Add what another process has found in other partitions, beside the dead letters that both know."""
+        """Add what another process has found in other partitions."""
         self.first_times |= other.first_times
         self.resolved |= other.resolved
         self.cleaned |= other.cleaned
         self.paused_commands |= other.paused_commands
+
+    def without_letters(self) -> Evidence:
+        """Return it as it is merged: the dead letters, which the other process knows, are most of it."""
+        return replace(self, letters=[], warehouses={}, _by_name={})
 
     # -- how far was read -----------------------------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ def _load(work: Work, number: int, evidence: Evidence, share: Mapping[Place, int
     loader = work.loader(number, evidence)
     work.source.read(evidence.firsts, share, loader.take)
     loader.finish()
-    return evidence, loader.findings
+    return evidence.without_letters(), loader.findings
 
 
 def _judge(work: Work, number: int, evidence: Evidence, tell: Callable[[str], None] = ignore) -> Findings:
