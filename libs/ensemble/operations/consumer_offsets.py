@@ -16,7 +16,7 @@ from ensemble.operations.intent import Intent
 from ensemble.operations.plans import Plan, PlanItem
 from ensemble.operations.service_topics import CONTROL, service_names
 from ensemble.operations.session import Session
-from ensemble.operations.values import Result
+from ensemble.operations.values import MOST_OFFSET_DIGITS, Result
 from ensemble.quantities import quantity
 from ensemble.system_messages import SetOffset
 
@@ -29,8 +29,6 @@ NAMED_PLACES: Final = (EARLIEST, LATEST, CURRENT, STATE)
 _BEFORE_STATE_MS: Final = 3_600_000
 """A service may have been so far behind its inputs when it last wrote its state."""
 _KEY: Final = b"operator"
-_MOST_DIGITS: Final = 18
-"""No topic has an offset with more."""
 
 
 class OffsetMove(PlanItem):
@@ -196,7 +194,7 @@ def _targets(
         return dict.fromkeys(places, target.to)
     if target.to == STATE:
         return _by_state(session, target.service, places)
-    if target.to.isdecimal() and len(target.to) <= _MOST_DIGITS:
+    if target.to.isdecimal() and len(target.to) <= MOST_OFFSET_DIGITS:
         return dict.fromkeys(places, int(target.to))
     if target.at is None:
         raise Invalid(f"no place is called {target.to!r}", field="to")

@@ -11,12 +11,11 @@ from ensemble.clock import moment_of
 from ensemble.operations.entries import Entry
 from ensemble.operations.errors import Invalid, NotFound
 from ensemble.operations.session import Session
-from ensemble.operations.values import Position, Result
+from ensemble.operations.values import MOST_OFFSET_DIGITS, Position, Result
 
 _SHOWN_BYTES: Final = 2_000
 _PARTS: Final = 3
-_NUMBER: Final = re.compile(r"[0-9]{1,18}")
-"""No topic has an offset with more digits."""
+_NUMBER: Final = re.compile(rf"[0-9]{{1,{MOST_OFFSET_DIGITS}}}")
 
 
 class RecordHeader(Result):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
+
+MOST_OFFSET_DIGITS: Final = 18
+"""No topic has an offset with more."""
 
 
 class Result(BaseModel):
