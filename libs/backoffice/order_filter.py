@@ -132,5 +132,5 @@ class OrderFilter:
             either.setdefault(group, []).append(text)
             parameters.setdefault(group, []).extend(values)
         clauses = [f"({' OR '.join(texts)})" for texts in either.values()]
-        known = "+status IS NOT NULL"  # the plus keeps SQLite from looking all orders up by it: nearly all have one
-        return " AND ".join([known, *clauses]), [value for p in parameters.values() for value in p]
+        is_order = "+status IS NOT NULL"  # the plus keeps SQLite from looking all orders up by it: nearly all have one
+        return " AND ".join([is_order, *clauses]), [value for p in parameters.values() for value in p]

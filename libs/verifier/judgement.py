@@ -46,9 +46,9 @@ def judge(cases: Iterable[Case], tell: Callable[[str], None], *, has_provider: b
     return findings
 
 
-def as_violations(check: str, order_id: str, found: Iterable[Finding]) -> Iterator[Violation]:
+def as_violations(check: str, order_id: str, findings: Iterable[Finding]) -> Iterator[Violation]:
     """Yield what a check has found as violations, of the order where nothing else is named."""
-    for finding in found:
+    for finding in findings:
         subject, words = (order_id, finding) if isinstance(finding, str) else finding
         yield Violation(check, str(subject), words)
 

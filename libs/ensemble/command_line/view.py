@@ -86,8 +86,8 @@ def pauses_view(session: Session, *, use_file: bool, since: int | None = None) -
 
     projections: list[Projection] = [FailuresProjection(session.decoder), AuditProjection(session.decoder)]
     if since is not None:
-        with kept_view(session.client, projections) as kept:
-            use_file = kept is not None
+        with kept_view(session.client, projections) as view:
+            use_file = view is not None
         projections[0] = projections[0] if use_file else FailuresProjection(session.decoder, since)
     return synced_view(session.client, projections, "pauses", use_file=use_file)
 

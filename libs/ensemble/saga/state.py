@@ -81,9 +81,9 @@ class SagaProgress(State):
         """
         if deep or self.__pydantic_private__ is not None:
             return super().model_copy(update=update, deep=deep)
-        copy, changes, given = object.__new__(type(self)), update or {}, self.__pydantic_fields_set__
+        copy, changes, names = object.__new__(type(self)), update or {}, self.__pydantic_fields_set__
         _set(copy, "__dict__", {**self.__dict__, **changes})
-        _set(copy, "__pydantic_fields_set__", given if given.issuperset(changes) else given.union(changes))
+        _set(copy, "__pydantic_fields_set__", names if names.issuperset(changes) else names.union(changes))
         _set(copy, "__pydantic_extra__", None)
         _set(copy, "__pydantic_private__", None)
         return copy
