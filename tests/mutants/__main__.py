@@ -65,10 +65,13 @@ def main(
     ] = None,
     seed: Annotated[int, typer.Option(help="For --random: the same seed draws the same mistakes.")] = 1,
     count: Annotated[int, typer.Option(help="For --random: so many in each folder.")] = 20,
+    callers: Annotated[
+        Path | None, typer.Option(help="For --random: keep here which test calls what; only new tests are asked then.")
+    ] = None,
 ) -> None:
     """Exit code 1 when a mistake survives, or when a test fails without one."""
     if by_chance:
-        raise typer.Exit(_plant_by_chance(_drawn(by_chance, seed, count)))
+        raise typer.Exit(_plant_by_chance(_drawn(by_chance, seed, count), callers))
     selected = sampled([each for each in mutants() if not names or any(name in each.name for name in names)], sample)
     with tempfile.TemporaryDirectory(prefix="ensemble-mutants-") as name, _kafka(selected, Path(name)) as environment:
         tree = copied_tree(Path(name) / "tree")
@@ -93,7 +96,7 @@ def _drawn(folders: list[str], seed: int, count: int) -> dict[str, list[RandomMi
         raise typer.BadParameter(str(error), param_hint="--random") from None
 
 
-def _plant_by_chance(drawn: dict[str, list[RandomMistake]]) -> int:
+def _plant_by_chance(drawn: dict[str, list[RandomMistake]], callers: Path | None) -> int:
     """Show each mistake with its finder, then the figures by folder. Return 1 when a mistake survived."""
     findings: list[Finding] = []
 
@@ -103,7 +106,7 @@ def _plant_by_chance(drawn: dict[str, list[RandomMistake]]) -> int:
         typer.echo(f"{verdict}  {finding.mistake}\n    {finding.finder or finding.reason}", err=True)
 
     typer.echo("which test calls what ...", err=True)
-    look_for([mistake for mistakes in drawn.values() for mistake in mistakes], report)
+    look_for([mistake for mistakes in drawn.values() for mistake in mistakes], report, callers)
     found = {finding.mistake for finding in findings if finding.is_found}
     table = Table("folder", "planted", "found", "%", title=f"{len(findings)} mistakes planted by chance")
     for folder, mistakes in drawn.items():

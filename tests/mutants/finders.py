@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 import io
-import multiprocessing
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from types import FrameType, FunctionType
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import pytest
 
-from tests.mutants.planted import CHECKOUT
-from tests.mutants.random_mistakes import RandomMistake, place_of
+from tests.mutants.callers import Callers
+from tests.mutants.forks import in_fork
+from tests.mutants.random_mistakes import RandomMistake
 
-T = TypeVar("T")
-_FORK: Final = multiprocessing.get_context("fork")
 _TEST_LIMIT_S: Final = 60
-_LIMIT_S: Final = 3600
 _QUICK_TESTS: Final = 30
 """So many a mistake has for itself. The others run once, with all mistakes planted that are left then."""
-_RECORDED_CALLS: Final = 500_000
-"""To open a shop in memory takes 300,000; what a test of it calls comes after those."""
 
 
 class Finding(NamedTuple):
@@ -47,23 +38,31 @@ class Failure(NamedTuple):
     has_hung: bool
 
 
-def look_for(mistakes: Sequence[RandomMistake], report: Callable[[Finding], None]) -> None:
+def look_for(
+    mistakes: Sequence[RandomMistake], report: Callable[[Finding], None], callers_file: Path | None = None
+) -> None:
     """Plant the mistakes, run the unit and component tests that call their functions, and report each.
 
+    Which test calls what is kept in `callers_file`: no test that it knows is asked again.
     Found is what makes a test fail that passes without the mistake; a test that hangs finds nothing.
     Raises RuntimeError if the tests cannot be run.
     """
     options = ["-p", "no:cacheprovider", "--tb=native", "--hypothesis-seed=0", f"--timeout={_TEST_LIMIT_S}"]
     with redirect_stdout(io.StringIO()) as output:
-        exit_code = pytest.main(["-m", "unit or component", *options], plugins=[_Finders(mistakes, report)])
+        exit_code = pytest.main(
+            ["-m", "unit or component", *options], plugins=[_Finders(mistakes, report, callers_file)]
+        )
     if exit_code:
         raise RuntimeError(f"the tests could not be run (pytest exit code {exit_code}):\n{output.getvalue()[-2000:]}")
 
 
 class _Finders:
-    def __init__(self, mistakes: Sequence[RandomMistake], report: Callable[[Finding], None]) -> None:
+    def __init__(
+        self, mistakes: Sequence[RandomMistake], report: Callable[[Finding], None], callers_file: Path | None
+    ) -> None:
         self._mistakes = mistakes
         self._report = report
+        self._callers_file = callers_file
         self._failures: list[Failure] = []
 
     def pytest_sessionstart(self) -> None:
@@ -76,7 +75,7 @@ class _Finders:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
-        callers = callers_of_functions(session.items)
+        callers = Callers(self._callers_file).of_functions(session.items)
         tests = {each: [items[name] for name in callers.get(each.function.outermost, [])] for each in self._mistakes}
         remaining = [each for each in self._mistakes if not self._has_end(each, tests[each][:_QUICK_TESTS])]
         while remaining:
@@ -117,60 +116,3 @@ class _Finders:
             if stop and self._failures:
                 break
         return self._failures
-
-
-def callers_of_functions(tests: Sequence[pytest.Item]) -> dict[tuple[str, str], list[str]]:
-    """Run all tests in a fork; return for each file and function of this checkout who calls it, quick tests first."""
-    return in_fork(lambda: _callers(tests, _live_functions())) or {}
-
-
-def _callers(tests: Sequence[pytest.Item], functions: dict[int, tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
-    callers: dict[tuple[str, str], list[tuple[float, str]]] = {}
-    for test, following in zip(tests, [*tests[1:], None], strict=True):
-        began = time.monotonic()
-        with _recorded_calls() as calls:
-            test.config.hook.pytest_runtest_protocol(item=test, nextitem=following)
-        seconds = time.monotonic() - began
-        for function in {functions[each] for each in calls & functions.keys()}:
-            callers.setdefault(function, []).append((seconds, test.nodeid))
-    return {function: [test for _, test in sorted(found)] for function, found in callers.items()}
-
-
-def _live_functions() -> dict[int, tuple[str, str]]:
-    """Map the identity of each code object to its file and outermost function."""
-    codes = [each.__code__ for each in gc.get_objects() if isinstance(each, FunctionType)]
-    return {id(code): place_of(code).outermost for code in codes if code.co_filename.startswith(str(CHECKOUT))}
-
-
-@contextmanager
-def _recorded_calls() -> Iterator[set[int]]:
-    calls: set[int] = set()
-    remaining = iter(range(_RECORDED_CALLS))
-
-    def record(frame: FrameType, _event: str, _arg: object) -> None:
-        calls.add(id(frame.f_code))
-        if next(remaining, None) is None:
-            sys.settrace(None)  # a property test has shown most of what it calls by now
-
-    threading.settrace(record)
-    sys.settrace(record)
-    try:
-        yield calls
-    finally:
-        sys.settrace(None)
-        threading.settrace(None)
-
-
-def in_fork(work: Callable[[], T]) -> T | None:
-    """Do the work in a copy of this process, which is thrown away. Return None if the copy has no end or dies."""
-    receiver, sender = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=lambda: sender.send(work()))
-    process.start()
-    sender.close()
-    try:
-        return receiver.recv() if receiver.poll(_LIMIT_S) else None
-    except EOFError:
-        return None
-    finally:
-        process.kill()
-        process.join()

@@ -2,13 +2,15 @@
 
 import ast
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.mutants.callers import Callers
 from tests.mutants.edits import edits_in
-from tests.mutants.finders import in_fork
+from tests.mutants.forks import in_fork
 from tests.mutants.planted import CHECKOUT
 from tests.mutants.random_mistakes import RandomMistake, draw_mistakes, module_name
 
@@ -96,3 +98,10 @@ def test_the_same_seed_draws_the_same_mistakes_and_another_seed_others() -> None
 def test_a_folder_without_python_files_of_the_checkout_is_refused(folder: str) -> None:
     with pytest.raises(ValueError, match="no Python files there; give a folder, file or pattern below"):
         draw_mistakes([folder], 1, 5)
+
+
+def test_a_test_that_is_kept_is_not_asked_again(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    kept = tmp_path / "callers.json"
+    kept.write_text(json.dumps({request.node.nodeid: [0.1, [["libs/ensemble/ids.py", "new_id"]]]}))
+    callers = Callers(kept).of_functions([request.node])
+    assert callers == {(str(CHECKOUT / "libs/ensemble/ids.py"), "new_id"): [request.node.nodeid]}
