@@ -52,14 +52,19 @@ class Callers:
         if self.file is None or not self.file.exists():
             return {}
         content = json.loads(self.file.read_text())
+        functions = [(path, name) for path, name in content["functions"]]
         return {
-            test: CallsOfTest(seconds, [(path, name) for path, name in functions])
-            for test, (seconds, functions) in content.items()
+            test: CallsOfTest(seconds, [functions[each] for each in places])
+            for test, (seconds, places) in content["tests"].items()
         }
 
     def _keep(self, known: dict[str, CallsOfTest]) -> None:
-        if self.file is not None:
-            self.file.write_text(json.dumps(known))
+        if self.file is None:
+            return
+        functions = sorted({function for calls in known.values() for function in calls.functions})
+        places = {function: place for place, function in enumerate(functions)}
+        tests = {test: (calls.seconds, [places[each] for each in calls.functions]) for test, calls in known.items()}
+        self.file.write_text(json.dumps({"functions": functions, "tests": tests}))
 
 
 def _by_function(known: dict[str, CallsOfTest]) -> dict[Function, list[str]]:

@@ -102,6 +102,8 @@ def test_a_folder_without_python_files_of_the_checkout_is_refused(folder: str) -
 
 def test_a_test_that_is_kept_is_not_asked_again(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     kept = tmp_path / "callers.json"
-    kept.write_text(json.dumps({request.node.nodeid: [0.1, [["libs/ensemble/ids.py", "new_id"]]]}))
+    kept.write_text(
+        json.dumps({"functions": [["libs/ensemble/ids.py", "new_id"]], "tests": {request.node.nodeid: [0.1, [0]]}})
+    )
     callers = Callers(kept).of_functions([request.node])
     assert callers == {(str(CHECKOUT / "libs/ensemble/ids.py"), "new_id"): [request.node.nodeid]}
