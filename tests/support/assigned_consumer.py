@@ -46,8 +46,14 @@ class Polled:
         return 1, 1_750_000_000_000 + self.at[2]
 
 
+MOST_CALLS = 20_000
+
+
 class AssignedConsumer:
-    """Holds the log, and what comes of it; `removed` are the records that each partition has lost."""
+    """Holds the log, and what comes of it; `removed` are the records that each partition has lost.
+
+    Whoever asks it without end is stopped.
+    """
 
     def __init__(self, log: Iterable[Polled] = ()) -> None:
         self.log = list(log)
@@ -55,6 +61,7 @@ class AssignedConsumer:
         self.coming: deque[Any] = deque()
         self.assigned: list[tuple[str, int, int]] = []
         self.is_closed = False
+        self._remaining_calls = iter(range(MOST_CALLS))
 
     def end_of(self, topic: str, partition: int) -> int:
         return max((each.at[2] + 1 for each in self.log if each.at[:2] == (topic, partition)), default=0)
@@ -62,6 +69,7 @@ class AssignedConsumer:
     # -- as a consumer --------------------------------------------------------------------------------------------
 
     def assign(self, places: list[TopicPartition]) -> None:
+        self._count_call()
         self.assigned = [(place.topic, place.partition, place.offset) for place in places]
         for topic, partition, start in self.assigned:
             self.coming += [each for each in self.log if each.at[:2] == (topic, partition) and each.at[2] >= start]
@@ -73,6 +81,7 @@ class AssignedConsumer:
         self.coming = deque(each for each in self.coming if each.at[:2] not in left)
 
     def poll(self, _: float) -> Any:
+        self._count_call()
         return self.coming.popleft() if self.coming else None
 
     def consume(self, limit: int, _: float) -> list[Any]:
@@ -80,6 +89,9 @@ class AssignedConsumer:
 
     def close(self) -> None:
         self.is_closed = True
+
+    def _count_call(self) -> None:
+        assert next(self._remaining_calls, None) is not None, "it is asked without end"
 
     # -- as an admin client ---------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from ensemble.errors import Unavailable
 from ensemble.kafka.client import ClusterClient
 from ensemble.kafka.client.access import PartitionReplicas
+from ensemble.kafka.client.groups import GroupMember
 from ensemble.kafka.errors import ClusterError
 from tests.support.assigned_consumer import AssignedConsumer, Polled
 from tests.support.client_answers import answer, done, refuse
@@ -43,7 +44,7 @@ class ToldAdmin:
     """An admin client of a cluster with two topics, of which the user may not see another one."""
 
     def list_topics(self, timeout: float) -> Any:
-        led = SimpleNamespace(leader=1, replicas=[1, 2], isrs=[2])
+        led = SimpleNamespace(leader=0, replicas=[0, 2], isrs=[2])
         lost = SimpleNamespace(leader=-1, replicas=[1], isrs=[])
         topics = {"orders": {0: led, 1: lost}, "stock": {0: led}}
         described = {name: SimpleNamespace(partitions=partitions) for name, partitions in topics.items()}
@@ -53,6 +54,17 @@ class ToldAdmin:
         if topics.topic_names == ["secret"]:
             return {"secret": refuse(KafkaError.TOPIC_AUTHORIZATION_FAILED)}
         return {name: answer(topic_id=f"id of {name}") for name in topics.topic_names}
+
+    def list_offsets(self, specs: Any, **_: Any) -> Any:
+        """Tell of one record of time 5 at offset 7, and of an empty partition."""
+        told = {"TimestampSpec": 7, "LatestSpec": 8, "MaxTimestampSpec": 7}
+        return {
+            place: answer(offset=-1, timestamp=-1) if place.partition else answer(offset=told[kind], timestamp=5)
+            for place, kind in ((place, type(spec).__name__) for place, spec in specs.items())
+        }
+
+    def describe_consumer_groups(self, names: Any, request_timeout: float) -> Any:
+        return {names[0]: answer(members=[SimpleNamespace(client_id="shop-0", host="/10.0.0.1", assignment=None)])}
 
     def describe_configs(self, resources: Any, request_timeout: float) -> Any:
         [broker] = resources
@@ -70,6 +82,9 @@ def test_a_cluster_is_described_as_it_is() -> None:
     assert told().brokers() == [2, 1]
     assert told().topic_ids(["orders"]) == {"orders": "id of orders"}
     assert told().topic_ids([]) == {}
+    assert told().last_written([("stock", 0), ("stock", 1)]) == {("stock", 0): 5}
+    assert told().offsets_at([("stock", 0)], 5) == {("stock", 0): 7}
+    assert told().members_of("shop") == [GroupMember("shop-0", "10.0.0.1", ())]
     assert told().broker_settings() == {"log.retention.ms": "of broker 2"}
     assert told().replicas() == [
         PartitionReplicas("orders", 0, has_leader=True, replicas=2, in_sync=1),

@@ -65,6 +65,7 @@ def test_who_follows_knows_why_nothing_comes_until_something_does() -> None:
     configs[0]["error_cb"](KafkaError(KafkaError._ALL_BROKERS_DOWN, "all brokers are down"))
 
     # then
+    assert replace(client, make_consumer=make).follow_from({PLACE: 0}).problem == ""
     assert follower.problem == "all brokers are down"
     follower.poll(0)
     assert follower.problem == ""
@@ -113,3 +114,36 @@ def test_what_changed_lately_is_found_without_reading_the_rest() -> None:
     assert (newest.offset, consumer.assigned) == (6_000, [(*PLACE, 1_001)])
     assert client_of(consumer).last_of(PLACE, b"nobody's") is None
     assert consumer.assigned == [(*PLACE, 2)], "nothing is asked for that is gone"
+
+
+def test_of_parts_the_sum_is_told_and_never_more_than_was_asked_for() -> None:
+    consumer, told = AssignedConsumer([*records(*range(6_000))]), list[tuple[int, int]]()
+    spans = client_of(consumer).read_spans(
+        {PLACE: range(1_000, 5_500)}, on_read=lambda count, total: told.append((count, total))
+    )
+    assert [each.offset for each in spans] == list(range(1_000, 5_500))
+    assert told == [(2_000, 4_500), (4_000, 4_500), (4_500, 4_500)]
+
+
+@pytest.mark.parametrize(("size", "ahead"), [(500_000, 5_000), (500_001, 200_000)])
+def test_who_reads_few_records_holds_few_of_them(size: int, ahead: int) -> None:
+    configs, consumer = list[dict[str, Any]](), AssignedConsumer(records(0))
+
+    def make(config: dict[str, Any]) -> Any:
+        configs.append(config)
+        return consumer
+
+    client: Any = replace(client_of(consumer), make_consumer=make)
+    next(client.read_spans({PLACE: range(size)}))
+    assert configs[0]["queued.min.messages"] == ahead
+    client.last_of(PLACE, b"key")
+    client.reader()
+    assert [config["queued.min.messages"] for config in configs[1:]] == [5_000, 200_000]
+
+
+@pytest.mark.parametrize(("since", "expected"), [(0, 2), (2, 2), (3, None), (7, None)])
+def test_the_newest_record_of_a_key_is_looked_for_from_an_offset_on(since: int, expected: int | None) -> None:
+    log = [*records(0, 1, 2, key=b"ours"), *records(3)]
+    newest = client_of(AssignedConsumer(log)).last_of(PLACE, b"ours", since)
+    assert (newest and newest.offset) == expected
+    assert client_of(AssignedConsumer()).last_of(PLACE, b"ours", since) is None

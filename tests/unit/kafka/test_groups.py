@@ -6,8 +6,15 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from ensemble.kafka.client.groups import CommittedOffset, GroupMember, committed_by, members_of
-from tests.support.client_answers import answer, stay_silent
+from ensemble.kafka.client.groups import (
+    CommittedOffset,
+    GroupMember,
+    committed_by,
+    members_of,
+    membership_of_an_outsider,
+    offsets_to_commit,
+)
+from tests.support.client_answers import answer, refuse, stay_silent
 
 PLACES = ("shop.commands", 0), ("shop.commands", 1)
 HIDDEN = KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)
@@ -36,6 +43,10 @@ class Member:
             for at, of in zip(partitions, answer, strict=True)
         ]
 
+    def consumer_group_metadata(self) -> str:
+        assert not self.is_closed
+        return "nobody's"
+
     def close(self) -> None:
         self.is_closed = True
 
@@ -53,6 +64,7 @@ def committed(member: Any, limit_s: float = 5) -> dict[Any, CommittedOffset]:
 
 def test_a_partition_without_an_offset_is_left_out() -> None:
     assert committed(Member([7, -1001])) == {PLACES[0]: CommittedOffset(7, "text")}
+    assert committed(Member([-1001, 0])) == {PLACES[1]: CommittedOffset(0, "text")}
 
 
 @pytest.mark.parametrize("obstacle", [[7, HIDDEN], MOVED], ids=["hidden", "moved"])
@@ -93,3 +105,57 @@ def test_the_members_of_a_group_are_asked_for_again_where_no_answer_comes() -> N
     ]
     with pytest.raises(KafkaException):
         members_of(cast("Any", silent), "shop", 0, lambda: cast("Any", other))
+
+
+@pytest.mark.parametrize("passing", [[KafkaError.NOT_COORDINATOR], [KafkaError._TIMED_OUT, KafkaError._TRANSPORT]])
+def test_the_members_of_a_group_are_asked_for_until_their_coordinator_tells(passing: list[int]) -> None:
+    admin = Coordinator([refuse(code) for code in passing])
+    assert members_of(cast("Any", admin), "shop", 60, lambda: cast("Any", admin)) == [
+        GroupMember("shop-0", "10.0.0.1", (("shop.commands", 3), ("shop.events", 0), ("shop.events", 1))),
+        GroupMember("shop-1", "10.0.0.2", ()),
+    ]
+
+
+class Coordinator:
+    """An admin client with these answers, and then the group: one member has partitions, one waits for some."""
+
+    def __init__(self, answers: list[Any]) -> None:
+        self._answers = answers
+
+    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, Any]:
+        if self._answers:
+            return {names[0]: self._answers.pop(0)}
+        at = [("shop.events", 1), ("shop.commands", 3), ("shop.events", 0)]
+        places = [SimpleNamespace(topic=topic, partition=partition) for topic, partition in at]
+        assignment = SimpleNamespace(topic_partitions=places)
+        waiting = SimpleNamespace(client_id="shop-1", host="/10.0.0.2", assignment=None)
+        working = SimpleNamespace(client_id="shop-0", host="10.0.0.1", assignment=assignment)
+        return {names[0]: answer(members=[waiting, working])}
+
+
+def test_a_group_that_does_not_exist_has_no_members_and_one_that_is_not_told_is_no_empty_one() -> None:
+    assert members_of(cast("Any", Coordinator([refuse(KafkaError.GROUP_ID_NOT_FOUND)])), "shop", 60, renew) == []
+    with pytest.raises(KafkaException) as raised:
+        members_of(cast("Any", Coordinator([refuse(KafkaError.GROUP_AUTHORIZATION_FAILED)])), "shop", 60, renew)
+    assert raised.value.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+
+
+def renew() -> Any:
+    raise AssertionError("the first client has answered")
+
+
+def test_an_outsider_is_no_member_and_leaves_nothing_open() -> None:
+    member, configs = Member([]), list[dict[str, Any]]()
+
+    def make(config: dict[str, Any]) -> Any:
+        configs.append(config)
+        return member
+
+    assert membership_of_an_outsider({"group.id": "me", "a": 1}, "shop", make_consumer=make) == "nobody's"
+    assert (configs, member.is_closed) == ([{"group.id": "shop", "a": 1}], True)
+
+
+def test_offsets_are_committed_with_their_text() -> None:
+    [first, second] = offsets_to_commit({PLACES[0]: CommittedOffset(7, "text"), PLACES[1]: CommittedOffset(0)})
+    assert (first.topic, first.partition, first.offset, first.metadata) == (*PLACES[0], 7, "text")
+    assert (second.topic, second.partition, second.offset) == (*PLACES[1], 0)

@@ -39,6 +39,7 @@ class ClusterDouble:
         self.records: list[Output] = []
         self.problems: dict[bytes, Exception] = {}
         self.missing: Exception | None = None
+        self.is_silent_about: set[bytes] = set()
         self.on_close: Callable[[], None] = lambda: None
 
     def places(self, topics: Collection[str], need: str) -> list[Any]:
@@ -62,12 +63,23 @@ class ClusterDouble:
         self.on_close()
 
     def _promise(self, record: Output, offset: int) -> Promise:
+        if record[2] in self.is_silent_about:
+            return Unkept()
         promise = Promise()
         if problem := self.problems.get(record[2] or b""):
             promise.set_exception(problem)
         else:
             promise.set_result(((record[0], 1), offset))
         return promise
+
+
+class Unkept(Promise):
+    """The promise of a record of which nothing is heard: whoever asks it without waiting first would wait for ever."""
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        raise AssertionError("it is not done")
+
+    result = exception  # type: ignore[assignment]  # it has none
 
 
 @pytest.fixture
@@ -143,6 +155,16 @@ def test_whoever_is_not_acknowledged_hears_which_messages_are_safe(cluster: Clus
     with pytest.raises(Unacknowledged, match=r"1 of 2 messages within 0\.05 s \(too late\); the others may") as raised:
         client_of(cluster).write([replace_key("b"), COMMAND])
     assert [receipt.key for receipt in raised.value.receipts] == ["a"]
+
+
+def test_a_message_of_which_nothing_is_heard_is_not_safe(cluster: ClusterDouble) -> None:
+    cluster.limit_s = -1.99  # and two seconds of grace: as good as at once
+    cluster.is_silent_about.add(b"b")
+    with pytest.raises(
+        Unacknowledged, match=r"2 of 3 messages within -1\.99 s; the others may yet be written"
+    ) as raised:
+        client_of(cluster).write([COMMAND, replace_key("b"), replace_key("c")])
+    assert [(receipt.key, receipt.offset) for receipt in raised.value.receipts] == [("a", 0), ("c", 2)]
 
 
 def test_a_user_who_may_not_write_is_told_so(cluster: ClusterDouble) -> None:

@@ -154,9 +154,10 @@ class ClusterClient:
                     if moved := sum(reader.positions.values()) - before:
                         reminder.restart()
                         count, before = count + moved, before + moved
-                    reminder.remind(f"{max(total - count, 0)} of {total} are missing")
+                    progress = min(count, total)
+                    reminder.remind(f"{total - progress} of {total} are missing")
                     if on_read:
-                        on_read(min(count, total), total)
+                        on_read(progress, total)
 
     def last_of(self, place: TopicPlace, key: bytes, since: int = 0) -> ReceivedRecord | None:
         """Return the newest committed record of a key from the offset `since` on, or None if there is none.
@@ -249,7 +250,14 @@ class ClusterClient:
         """Return what the group has committed, by partition."""
         topics = self.topics().items()
         places = [(name, number) for name, count in topics if not name.startswith("__") for number in range(count)]
-        ask = partial(groups.committed_by, self._reader_config(), group, places, self.limit_s)
+        ask = partial(
+            groups.committed_by,
+            self._reader_config(),
+            group,
+            places,
+            self.limit_s,
+            make_consumer=self.make_consumer,
+        )
         return self.ask("a group's offsets", ask)
 
     def write_and_commit(
@@ -259,7 +267,7 @@ class ClusterClient:
 
         Kafka refuses the offsets of an outsider while the group has members.
         """
-        ask = partial(groups.membership_of_an_outsider, self._reader_config(), group)
+        ask = partial(groups.membership_of_an_outsider, self._reader_config(), group, make_consumer=self.make_consumer)
         metadata = self.ask("a group's state", ask)
         group_offsets = GroupOffsets(groups.offsets_to_commit(offsets), metadata)
         self._write(lambda: write_together(self.shared, records, group_offsets))

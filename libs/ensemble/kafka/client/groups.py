@@ -100,9 +100,11 @@ def offsets_to_commit(offsets: Mapping[TopicPlace, CommittedOffset]) -> list[Top
     return [TopicPartition(*place, committed.offset, committed.metadata) for place, committed in offsets.items()]
 
 
-def membership_of_an_outsider(config: Mapping[str, Any], group: str) -> Any:
+def membership_of_an_outsider(
+    config: Mapping[str, Any], group: str, *, make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer
+) -> Any:
     """Return the group metadata of a client that is no member: the broker takes its offsets if the group has none."""
-    consumer = Consumer({**config, "group.id": group})
+    consumer = make_consumer({**config, "group.id": group})
     try:
         return consumer.consumer_group_metadata()
     finally:
