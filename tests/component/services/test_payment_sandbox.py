@@ -4,11 +4,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 from uuid import uuid4
 
 import pytest
 
+from services.payment_sandbox.ledger import Ledger
 from tests.support.sandbox_process import Answer, Sandbox, sandbox_on_thread
 
 GOOD = {"order_id": "o-1", "amount": 500, "currency": "EUR", "payment_token": "tok_approve"}
@@ -239,3 +242,51 @@ def test_the_ledger_is_read_in_pages(sandbox: Sandbox) -> None:
     first = sandbox.send("GET", "/v1/ledger?limit=2").document
     second = sandbox.send("GET", f"/v1/ledger?limit=1&after={first['next']}").document
     assert [entry["seq"] for entry in first["entries"] + second["entries"]] == [1, 2, 3]
+    assert second["next"] == 3
+    rest = sandbox.send("GET", "/v1/ledger?after=3&limit=10000").document
+    assert rest["next"] is None
+
+
+def test_a_charge_and_its_refund_are_told_and_listed_in_full(sandbox: Sandbox, order_id: str) -> None:
+    charge, refund = sandbox.charge(order_id), sandbox.refund(order_id)
+    key, booked = f"{order_id}:charge", {"amount": 500, "currency": "EUR", "order_id": order_id}
+    ids = charge.document["charge_id"], refund.document["refund_id"]
+    assert charge.document == {"status": "captured", "charge_id": ids[0], "reason": None, **booked}
+    assert refund.document == {"status": "refunded", "refund_id": ids[1], "charge_key": key, **booked}
+    assert sandbox.send("GET", f"/v1/charges/{key}") == replace(charge, status=200, headers=ANY)
+    assert "Idempotent-Replayed" not in charge.headers | refund.headers
+
+    lines = [each for each in sandbox.send("GET", "/v1/ledger?limit=10000").document["entries"] if each["id"] in ids]
+    assert [each.pop("seq") + 1 for each in lines[:1]] == [each.pop("seq") for each in lines[1:]]
+    assert lines == [
+        {"kind": "charge", "key": key, "status": "captured", "reason": None, "id": ids[0], "charge_key": None,
+         "at": lines[0]["at"], **booked},
+        {"kind": "refund", "key": f"{order_id}:refund", "status": "refunded", "reason": "cancelled", "id": ids[1],
+         "charge_key": key, "at": lines[1]["at"], **booked},
+    ]  # fmt: skip
+
+
+def test_the_key_of_a_refund_is_no_charge(sandbox: Sandbox, order_id: str) -> None:
+    sandbox.refund(order_id)
+    assert_problem(sandbox.send("GET", f"/v1/charges/{order_id}:refund"), 404, "key")
+
+
+def test_whoever_met_a_passing_refusal_is_told_to_ask_again(sandbox: Sandbox, order_id: str) -> None:
+    assert sandbox.charge(order_id, "tok_late").document == {"status": "pending", "key": f"{order_id}:charge"}
+    assert sandbox.charge(order_id, "tok_late").headers["Retry-After"] == "1"
+    pending = sandbox.send("GET", f"/v1/charges/{order_id}:charge")
+    assert (pending.status, pending.document) == (202, {"status": "pending", "key": f"{order_id}:charge"})
+
+
+def test_a_sandbox_that_ends_books_what_it_promised_and_answers_whoever_hangs(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with sandbox_on_thread(tmp_path / "ledger.db", hang_s=600, late_ms=600_000) as ending:
+            assert ending.charge("o-1", "tok_late").status == 202
+            hanging = pool.submit(replace(ending, timeout_s=60).charge, "o-2", "tok_hang")
+            _wait_until(lambda: ending.entries_of("o-2"))
+            assert ending.entries_of("o-1") == []
+        assert_problem(hanging.result(60), 503, None)
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    booked = [(entry.order_id, entry.status) for entry in ledger.page(0, 9)]
+    ledger.close()
+    assert booked == [("o-2", "captured"), ("o-1", "captured")]
