@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -19,22 +20,22 @@ class ListenError(Exception):
     """The address cannot be listened on; the message says what to do."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Exit code 0 after SIGTERM or Ctrl-C, 2 when a setting is wrong."""
     try:
-        asyncio.run(_serve(_settings()))
+        asyncio.run(_serve(_settings(arguments)))
     except (ValidationError, LedgerError, ListenError) as error:
         sys.stderr.write(f"payment sandbox: {_message(error)}\n")
         return 2
     return 0
 
 
-def _settings() -> SandboxSettings:
+def _settings(arguments: Sequence[str]) -> SandboxSettings:
     parser = argparse.ArgumentParser(prog="payment_sandbox", description="A stand-in payment provider.")
     for name, field in SandboxSettings.model_fields.items():
         text = f"{field.description} (default {field.default}, or SANDBOX_{name.upper()})"
         parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=text)
-    return SandboxSettings(**vars(parser.parse_args()))
+    return SandboxSettings(**vars(parser.parse_args(arguments)))
 
 
 async def _serve(settings: SandboxSettings) -> None:
@@ -76,4 +77,4 @@ def _message(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -18,10 +18,9 @@ GOOD = {"order_id": "o-1", "amount": 500, "currency": "EUR", "payment_token": "t
 GOOD_REFUND = {"order_id": "o-1", "charge_key": "o-1:charge", "reason": "cancelled"}
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    ledger = tmp_path_factory.mktemp("sandbox") / "ledger.db"
-    with sandbox_on_thread(ledger, hang_s=1, late_ms=600) as served:
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    with sandbox_on_thread(tmp_path / "ledger.db", hang_s=1, late_ms=600) as served:
         yield served
 
 
