@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -50,23 +50,30 @@ class Sequencer:
         return not entry.causation or entry.causation in self._told or now - since > self.hold_s
 
 
-def narrate(follower: Follower, order_id: str, timeout_s: float, earlier: Iterable[Entry] = ()) -> Iterator[Line]:
+def narrate(
+    follower: Follower,
+    order_id: str,
+    timeout_s: float,
+    earlier: Iterable[Entry] = (),
+    *,
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[Line]:
     """Yield the order's messages as lines, until the order has ended and is quiet, or the time is up.
 
     `earlier` entries, from before what the follower reads, come first; they take none of the time.
     """
     story, sequencer = Story(control_flow()), Sequencer()
-    moved, ended = time.monotonic(), False
+    moved, ended = now(), False
     for entry in sequencer.tell(earlier):
         ended = ended or entry.type in ENDS
         yield story.tell(entry)
-    limit = time.monotonic() + timeout_s
-    while (now := time.monotonic()) < limit and not (ended and now - moved > _QUIET_S and follower.has_caught_up):
+    limit = now() + timeout_s
+    while (at := now()) < limit and not (ended and at - moved > _QUIET_S and follower.has_caught_up):
         entries = [
             entry for entry in map(entry_of, _of(follower.poll(_POLL_S), order_id)) if order_of(entry) == order_id
         ]
-        for entry in sequencer.put(entries, time.monotonic()):
-            moved, ended = time.monotonic(), ended or entry.type in ENDS
+        for entry in sequencer.put(entries, now()):
+            moved, ended = now(), ended or entry.type in ENDS
             yield story.tell(entry)
 
 
