@@ -49,7 +49,7 @@ def test_a_record_that_is_taken_has_a_place_and_its_promise_is_kept_by_itself() 
     outbox = Outbox({"bootstrap.servers": NOBODY}, 1.5, make_producer=producer.make)
     promises = outbox.put([RECORD, RECORD])
     producer.is_heard.set()
-    assert [promise.result(60) for promise in promises] == [(("shop.commands", 0), 7)] * 2
+    assert [promise.result(20) for promise in promises] == [(("shop.commands", 0), 7)] * 2
     outbox.close()
     assert producer.config == {"bootstrap.servers": NOBODY, "message.timeout.ms": 1500}
 
