@@ -98,9 +98,12 @@ def test_no_registry_comes_with_another_kafka_on_that_port(monkeypatch: pytest.M
         assert find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None)).url is None
 
 
-def test_who_names_the_kafka_names_the_registry() -> None:
+def test_who_names_the_kafka_names_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     kafka = KafkaSettings(bootstrap_servers="kafka.example:9092")
-    assert find_registry(RegistrySettings(url=None), kafka).url is None
+    with broker_of(CLUSTER_ID) as port:
+        monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
+        assert find_registry(RegistrySettings(url=None), kafka).url is None
+        assert find_registry(RegistrySettings(url="http://other:1"), KafkaSettings()).url == "http://other:1"
 
 
 def test_a_registry_that_is_named_stays() -> None:

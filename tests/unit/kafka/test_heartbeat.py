@@ -41,3 +41,16 @@ def test_what_goes_on_within_something_else_ends_before_it() -> None:
             assert heartbeat.activity.name == "settling an unclear commit"
         assert heartbeat.activity.name == "committing a batch"
     assert heartbeat.activity.name == ""
+
+
+def test_what_is_in_hand_is_told_beside_what_it_does() -> None:
+    clock = Seconds()
+    heartbeat = Heartbeat(clock)
+    clock.now = 7
+    assert heartbeat.describe_in_hand() == heartbeat.describe() == "the loop has not turned for 7 s"
+    with heartbeat.during("handling a batch", 15, is_work=True, detail=lambda: "shop.commands[0] offset 3"):
+        assert heartbeat.activity.is_work
+        assert heartbeat.describe_in_hand() == (
+            "the loop has not turned for 0 s, handling a batch (shop.commands[0] offset 3)"
+        )
+    assert not heartbeat.activity.is_work

@@ -9,10 +9,20 @@ from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
 from ensemble import OUTSIDE, Catalogue, Event, Service, Topic, subscribe_event
-from ensemble.errors import ConfigurationError, FatalError, LostState
+from ensemble.errors import ConfigurationError, FatalError, LostState, RegistryRefusal, SchemasUnavailable
 from ensemble.kafka import run
-from ensemble.kafka.worker.process import ProcessStatus, _exit_code, calm_collector, worst_exit_code
+from ensemble.kafka.worker.heartbeat import Heartbeat
+from ensemble.kafka.worker.process import (
+    ProcessStatus,
+    _await_schemas,
+    _clients,
+    _exit_code,
+    calm_collector,
+    worst_exit_code,
+)
 from ensemble.observability.metrics import LoopMetrics
+from ensemble.settings import RuntimeSettings
+from tests.support.steady_clock import SteadyClock
 
 
 def status(exit_code: int | None) -> ProcessStatus:
@@ -72,6 +82,116 @@ def test_a_process_without_a_loop_yet_says_what_it_waits_for() -> None:
     assert waiting.why_not_ready == "Kafka does not answer yet"
     assert [line["reason"] for line in logs] == ["Kafka does not answer yet"]
     assert waiting.stopping.is_set()
+
+
+class LoopDouble:
+    """A loop that restores its state, on a clock that a test sets."""
+
+    why_not_ready = "restoring state"
+
+    def __init__(self) -> None:
+        self.clock, self.is_stopped = SteadyClock(0.0), False
+        self.heartbeat = Heartbeat(self.clock)
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+
+@pytest.fixture
+def loop() -> LoopDouble:
+    return LoopDouble()
+
+
+def running(loop: Any) -> ProcessStatus:
+    of_service = status(None)
+    of_service.loop = loop
+    return of_service
+
+
+def test_a_process_with_a_loop_says_what_that_does(loop: LoopDouble) -> None:
+    process = running(loop)
+    assert (process.why_not_ready, process.activity) == ("restoring state", "")
+    with loop.heartbeat.during("committing a batch", 15):
+        assert process.activity == "committing a batch"
+    process.stop()
+    assert (process.stopping.is_set(), loop.is_stopped) == (True, True)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(60.0, ""), (60.1, "the loop has not turned for 60 s, committing")])
+def test_a_loop_is_not_live_once_it_is_silent_for_longer_than_it_may(
+    loop: LoopDouble, seconds: float, words: str
+) -> None:
+    process = running(loop)
+    with loop.heartbeat.during("committing", 15):
+        loop.clock.now += seconds
+        assert process.why_not_live == words
+
+
+def test_a_process_that_has_no_loop_is_idle_and_one_that_works_is_not(loop: LoopDouble) -> None:
+    process = running(loop)
+    loop.clock.now += 7
+    assert process.idle_s == 7
+    with loop.heartbeat.during("leaving the group", 15):
+        loop.clock.now += 3
+        assert process.idle_s == 3
+    with loop.heartbeat.during("handling a batch", 15, is_work=True):
+        loop.clock.now += 3
+        assert process.idle_s == 0
+    process.exit_code = 0
+    assert process.idle_s == status(None).idle_s == float("inf")
+
+
+class AtOnce:
+    """An event whose waits are over at once."""
+
+    def __init__(self) -> None:
+        self.is_stopping, self.waits = False, 0
+
+    def is_set(self) -> bool:
+        return self.is_stopping
+
+    def wait(self, _: float) -> None:
+        self.waits += 1
+        self.is_stopping = self.waits == 5
+
+
+@pytest.mark.parametrize(
+    ("refusals", "plan"), [([], "plan"), (["away", "away", "still reading"], "plan"), (["away"] * 9, None)]
+)
+def test_the_registry_is_waited_for_until_it_tells_all_or_the_process_is_stopped(
+    refusals: list[str], plan: Any
+) -> None:
+    waiting: Any = status(None)
+    waiting.stopping, remaining = AtOnce(), list(refusals)
+
+    def make() -> Any:
+        if remaining:
+            raise SchemasUnavailable(remaining.pop(0))
+        return "plan"
+
+    with capture_logs() as logs:
+        assert _await_schemas(make, waiting) == plan
+    assert waiting.stopping.waits == min(len(refusals), 5)
+    assert [line["reason"] for line in logs] == list(dict.fromkeys(refusals)), "each reason is told once"
+
+
+def test_what_the_registry_refuses_is_not_waited_for() -> None:
+    def make() -> Any:
+        raise RegistryRefusal("wrong password")
+
+    with pytest.raises(RegistryRefusal):
+        _await_schemas(make, status(None))
+
+
+def test_the_clients_of_a_process_bear_its_slot() -> None:
+    admin: Any = object()
+    shared = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
+    clients = _clients(SHOP, RuntimeSettings(instance_id="3"), shared, admin)
+    assert clients.consumer["client.id"] == clients.producer["transactional.id"] == "shop-3"
+    assert (clients.consumer["group.id"], clients.reader["group.id"]) == ("shop", "shop")
+    assert clients.reader["client.id"] == "shop-3-restore"
+    assert clients.admin is admin
+    assert clients.make_admin() is not clients.make_admin()
 
 
 class Announced(Event):

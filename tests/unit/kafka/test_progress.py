@@ -76,6 +76,44 @@ def test_a_record_that_is_to_blame_is_tried_alone_in_turn_with_the_others() -> N
     assert offsets(second) == [1, 2], "what is behind it waits, others do not"
 
 
+def test_of_two_records_that_are_to_blame_one_is_tried_at_a_time() -> None:
+    batches = Batches()
+    batches.fail(blame=5)
+    batches.fail(NEWS, at=1, blame=1)
+    polled = [*records(COMMANDS, 5), *records(NEWS, 1)]
+    assert [offsets(batches.progress.select(polled)) for _ in range(2)] == [[5], [5]], "there are no others"
+
+
+def test_who_is_behind_a_suspect_comes_neither_alone_nor_with_the_others() -> None:
+    batches = Batches()
+    batches.fail(blame=5)
+    assert offsets(batches.progress.select(records(COMMANDS, 6, 7))) == []
+    assert not batches.progress.is_alone(records(COMMANDS, 6))
+    assert not batches.progress.is_alone(records(NEWS, 5))
+    assert not batches.progress.is_alone([*records(COMMANDS, 5), *records(NEWS, 1)])
+    for _ in range(3):
+        batches.fail(NEWS)
+    assert batches.progress.limit == 1
+    assert batches.progress.is_alone(records(NEWS, 5)), "batches hold one record by now"
+
+
+def test_who_fails_at_another_offset_begins_to_count_anew() -> None:
+    batches = Batches()
+    for at in (1, 1, 2, 2):
+        batches.fail(at=at)
+        batches.now += 10
+    assert batches.progress.worst_count() == 2
+    assert batches.progress.stuck_s([0]) == 0, "it is not stuck yet"
+    batches.fail(at=2)
+    assert (batches.progress.worst_count(), batches.progress.stuck_s([0])) == (3, 20)
+    assert batches.progress.describe([0]) == f"stuck at shop.commands[0] offset 2 for 20 s: {REASON}"
+    batches.fail((TIMERS, 1))
+    batches.fail((TIMERS, 1))
+    batches.fail((TIMERS, 1))
+    assert batches.progress.describe([1]) == f"stuck at the timers and retries of partition 1 for 0 s: {REASON}"
+    assert BatchProgress(1).worst_count() == 0
+
+
 def test_more_is_polled_than_a_batch_takes_while_a_suspect_waits_for_its_turn() -> None:
     """Else the records in front of it, or of its partition, would be all that is ever seen."""
     batches = Batches()

@@ -1,6 +1,13 @@
 """What is registered, planned and checked, with the client's own mock of a registry."""
 
+from pathlib import Path
+
+import pytest
+
+from ensemble import Event
+from ensemble.errors import ConfigurationError
 from ensemble.kafka.registry import check_registered, plan_registrations, register_schemas
+from ensemble.messages.schema_set import SchemaSet
 from ensemble.topology import Subject
 from tests.support.mock_registry import SharedRegistry
 from tests.support.two_releases import v2
@@ -43,3 +50,21 @@ def test_each_version_that_is_missing_is_named() -> None:
     ]
     register_schemas(shared.connect(), [SOLD])
     assert check_registered(shared.connect(), [SOLD]) == []
+
+
+class Sketched(Event, schemas=SchemaSet(Path("nowhere"), "drafts")):
+    text: str
+
+
+class Changed(Event, schemas=SchemaSet(Path("nowhere"), "drafts")):
+    text: str
+
+
+def test_what_was_not_released_is_named_before_anything_is_registered() -> None:
+    shared = SharedRegistry()
+    subjects = [SOLD, Subject("shop.sales", Sketched), Subject("shop.sales", Changed)]
+    words = r"^drafts\.events\.Changed, drafts\.events\.Sketched: changed since the last release; run `ensemble schemas"
+    for act in (register_schemas, plan_registrations):
+        with pytest.raises(ConfigurationError, match=words):
+            act(shared.connect(), subjects)
+    assert len(check_registered(shared.connect(), [SOLD])) == 2

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
@@ -150,11 +151,14 @@ def test_a_record_whose_schema_cannot_be_had_yet_comes_again(consumer: AssignedC
     # given a registry that is away for a moment
     restoration, tasks = begin(consumer)
     restoration._begin_phase()
-    missing = iter([SchemasUnavailable("the registry is away")] * 2)
+    missing = iter([SchemasUnavailable("the registry is away")] * 2 + [SchemasUnavailable("it still reads")])
     restoration._sources = {place: once_without(source, missing) for place, source in restoration._sources.items()}
 
-    # then each record is restored once, in its order
-    finish(restoration)
+    # then each record is restored once, in its order, and each reason is told once
+    with capture_logs() as logs:
+        finish(restoration)
+    delays = [line["reason"] for line in logs if line["event"] == "restore.delayed"]
+    assert delays == ["the registry is away", "it still reads"]
     assert accounts_of(tasks) == [Account(value=2, text="a2")]
     assert restoration.records == sum("changelog" in record.at[0] for record in consumer.log)
 

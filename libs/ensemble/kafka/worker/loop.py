@@ -520,7 +520,7 @@ def _moved(tasks: list[PartitionTask]) -> dict[TopicPlace, int]:
 
 
 def _blame(record: ConsumedRecord, reason: str) -> Culprit:
-    return Culprit((record.topic() or "", record.partition() or 0), record.offset() or 0, reason)
+    return Culprit(topic_place_of(record), record.offset() or 0, reason)
 
 
 def _give_up(task: PartitionTask, record: ConsumedRecord, *, reason: str) -> None:
