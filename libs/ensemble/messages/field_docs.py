@@ -18,7 +18,8 @@ def docs_of(model: type[BaseModel]) -> Mapping[str, str]:
     `Field`. Without source code only descriptions are there.
     """
     described = {name: _one_line(info.description or "") for name, info in model.model_fields.items()}
-    written = {name: text for base in reversed(model.__mro__) for name, text in _attribute_docs(base).items()}
+    texts = (each for base in reversed(model.__mro__) for each in _attribute_docs(base).items())
+    written = {name: text for name, text in texts if name in described}
     return {"": _one_line(vars(model).get("__doc__") or ""), **described, **written}
 
 
