@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Final
 from ensemble.application.declaration import Application
 from ensemble.errors import ConfigurationError, describe_error, did_you_mean
 from ensemble.service.service import Service
+from ensemble.toml import read_toml
 
 VARIABLE: Final = "ENSEMBLE_APP"
 _FLAG: Final = "--app"
@@ -51,12 +51,8 @@ def _pyprojects(directory: Path) -> Iterator[Path]:
 
 def _application_in(file: Path) -> str | None:
     """Return the path that the file gives, None if it says nothing of Ensemble."""
-    try:
-        table: Any = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("ensemble")
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{file} is not valid TOML: {error}") from None
+    _, document = read_toml(file)
+    table: Any = document.get("tool", {}).get("ensemble")
     if table is None:
         return None
     path = table.get("app") if isinstance(table, dict) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ensemble.command_line.errors import Mistake, UnknownName
 from ensemble.command_line.streams import say
-from ensemble.errors import did_you_mean
+from ensemble.errors import ConfigurationError, did_you_mean
 from ensemble.settings import CommandSettings, KafkaSettings, RegistrySettings
+from ensemble.toml import read_toml
 
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
@@ -100,14 +100,12 @@ def variables() -> dict[str, bool]:
 def read_profiles() -> dict[str, Profile]:
     """Return all profiles by name. Raises Mistake that names the file and what is wrong in it."""
     path = profiles_file()
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, UnicodeError) as error:
-        raise Mistake(f"{path} cannot be read: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise Mistake(f"{path}: {error}") from None
+    try:
+        _, document = read_toml(path)
+    except ConfigurationError as error:
+        raise Mistake(str(error)) from None
     if stray := [name for name, value in document.items() if not isinstance(value, dict)]:
         raise Mistake(f"{path}: {stray[0]} belongs to no profile; put it below [NAME]")
     return {name: _profile(path, name, table) for name, table in document.items()}

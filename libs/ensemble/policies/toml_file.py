@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ensemble.errors import ConfigurationError
+from ensemble.toml import read_toml
 
 Where = tuple[str, ...]
 """The path of a table or key: ("handlers", "AttemptCharge", "attempts")."""
@@ -99,16 +99,8 @@ NO_FILE: Final = PolicyFile(Path(), "", {})
 
 
 def read_policy_file(path: Path) -> PolicyFile:
-    """Read the file. Raises ConfigurationError if it cannot be read or is not TOML (with the line)."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return PolicyFile(path, text, tomllib.loads(text))
-    except OSError as error:
-        raise ConfigurationError(f"policies: {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"policies: {path} is not UTF-8 text") from None
-    except (ValueError, RecursionError) as error:  # also what Python does not read, though it is TOML
-        raise ConfigurationError(f"policies: {path} is not TOML: {error}") from None
+    """Read the file. Raises ConfigurationError if it cannot be read or is not TOML, with the line."""
+    return PolicyFile(path, *read_toml(path))
 
 
 def find_policy_file(service: str, directory: Path | None) -> PolicyFile | None:

@@ -86,8 +86,8 @@ def test_each_origin_is_named(write: Write, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[tool.ensemble\n", "is not valid TOML"),
-        pytest.param(f"a = {'[' * 10_000}", "is not valid TOML: maximum recursion", id="too deep"),
+        ("[tool.ensemble\n", "is not TOML"),
+        pytest.param(f"a = {'[' * 10_000}", "is not TOML: maximum recursion", id="too deep"),
         ("[tool.ensemble]\napplication = 'x:APP'\n", "[tool.ensemble] has no text `app`"),
         ("[tool.ensemble]\napp = ['x:APP']\n", "[tool.ensemble] has no text `app`"),
         ("[tool]\nensemble = 'x:APP'\n", "[tool.ensemble] has no text `app`"),
