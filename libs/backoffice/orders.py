@@ -17,7 +17,7 @@ from ensemble.errors import UndecodableRecord
 from ensemble.kafka.client import TopicPlace
 from ensemble.messages import GenericDecoder, SchemaSourceSelector, schema_name
 from ensemble.operations import Invalid, Money, NotFound, Position, Result
-from ensemble.operations.view import SQLITE_LIMIT, Change, FoldRecord, RecordsByTopic, View
+from ensemble.operations.view import FROM_ITS_BEGINNING, SQLITE_LIMIT, Change, FoldRecord, RecordsByTopic, View
 
 UNREADABLE: Final = "unreadable"
 """The status of an order whose state this release cannot read."""
@@ -114,7 +114,7 @@ class OrdersProjection:
         return [name for name in (ORDER_STATE.name, ORDERS_EVENTS.name) if name in existing]
 
     def begin(self, topic: str, now: int) -> int | None:  # noqa: ARG002  all topics alike
-        return None
+        return FROM_ITS_BEGINNING
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         """Take the last state and the first terms of each order; only those are decoded."""

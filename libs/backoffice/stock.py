@@ -13,7 +13,7 @@ from ensemble.errors import UndecodableRecord
 from ensemble.kafka.client import TopicPlace
 from ensemble.messages import GenericDecoder, SchemaSourceSelector
 from ensemble.operations import Result
-from ensemble.operations.view import Change, RecordsByTopic, View
+from ensemble.operations.view import FROM_ITS_BEGINNING, Change, RecordsByTopic, View
 
 MOVES: Final[Mapping[str, tuple[int, int, int, int]]] = {
     "StockReceived": (1, 1, 0, 0),
@@ -58,7 +58,7 @@ class StockProjection:
         return [INVENTORY_LEDGER.name] if INVENTORY_LEDGER.name in existing else []
 
     def begin(self, topic: str, now: int) -> int | None:  # noqa: ARG002  all topics alike
-        return None
+        return FROM_ITS_BEGINNING
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         moved: dict[tuple[str, str], Counter[int]] = {}

@@ -13,7 +13,7 @@ from ensemble.kafka.client import TopicPlace
 from ensemble.messages import GenericDecoder
 from ensemble.operations.service_topics import CONTROL, OPERATIONS
 from ensemble.operations.values import Position, Result
-from ensemble.operations.view import Change, FoldRecord, RecordsByTopic, View
+from ensemble.operations.view import FROM_ITS_BEGINNING, Change, FoldRecord, RecordsByTopic, View
 
 
 class AuditEntry(Result):
@@ -116,7 +116,7 @@ class AuditProjection:
         return [name for name in existing if name.endswith((CONTROL, OPERATIONS))]
 
     def begin(self, topic: str, now: int) -> int | None:  # noqa: ARG002  all topics alike
-        return None
+        return FROM_ITS_BEGINNING
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         changes: list[Change] = []

@@ -16,7 +16,7 @@ from ensemble.operations.dead_letter_filter import DeadLetterFilter
 from ensemble.operations.errors import NotFound
 from ensemble.operations.service_topics import DEAD_LETTER, PARKED
 from ensemble.operations.values import Position, Result
-from ensemble.operations.view import SQLITE_LIMIT, Change, FoldRecord, RecordsByTopic, View
+from ensemble.operations.view import FROM_ITS_BEGINNING, SQLITE_LIMIT, Change, FoldRecord, RecordsByTopic, View
 from ensemble.state import KeyState, PauseState, RecordState, ResolutionState, describe_state_key
 from ensemble.system_messages import DeadLetter
 
@@ -142,7 +142,7 @@ class FailuresProjection:
         return [name for name in existing if name.endswith((DEAD_LETTER, PARKED))]
 
     def begin(self, topic: str, now: int) -> int | None:  # noqa: ARG002  a time is given, or none
-        return self._since if topic.endswith(DEAD_LETTER) else None
+        return self._since if topic.endswith(DEAD_LETTER) else FROM_ITS_BEGINNING
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         changes: list[Change] = []

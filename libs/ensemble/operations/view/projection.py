@@ -19,6 +19,8 @@ class FoldRecord(ConsumedRecord, Protocol):
 
 SQLITE_LIMIT: Final = 2**63
 """SQLite has no room for this number, or a greater one."""
+FROM_ITS_BEGINNING: Final = None
+"""What `begin` answers for a topic that is read from its first record on."""
 RecordsByTopic = Mapping[str, Sequence[FoldRecord]]
 
 
@@ -46,7 +48,7 @@ class Projection(Protocol):
         """Return the topics that it reads, of those that the cluster has."""
 
     def begin(self, topic: str, now: int) -> int | None:
-        """Return from which time on (epoch milliseconds) a topic is read at first; None reads all of it."""
+        """Return from which time on (epoch milliseconds) a topic is read at first, or FROM_ITS_BEGINNING."""
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         """Write what these records say, within a transaction of the caller, and return what has changed."""
