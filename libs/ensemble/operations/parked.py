@@ -112,7 +112,7 @@ def _record(session: Session, parked: Parked, record: ParkedRecord) -> BlockedRe
     entry = _entry(session, parked, record)
     return BlockedRecord(
         position=Position(topic=record.topic, partition=record.partition, offset=record.offset),
-        type=entry.type if not entry.problem else record.message or entry.type,
+        type=record.message or entry.type,
         message_id=record.message_id,
         parked_at=moment_of(record.parked_at),
         is_edited=record.original is not None,

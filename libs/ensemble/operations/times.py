@@ -27,6 +27,6 @@ def moment_ms(text: str, now: int) -> int:
     try:
         at = datetime.fromisoformat(text)
         return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
+    except ValueError:
         hint = "use an age (10m, 2h, 1d) or a date (2026-01-31T12:00)"
         raise Invalid(f"cannot parse {text!r}", hint=hint, subject=text) from None
