@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -133,10 +134,38 @@ def test_on_a_terminal_the_demo_explains_its_arrows_first(
     assert max(map(len, shown.lines)) < 100
 
 
-def test_the_address_of_the_control_room_is_said_where_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    show_control_room("", opens=True)
-    show_control_room("http://127.0.0.1:8100", opens=True)  # into a pipe: no browser
-    assert capsys.readouterr().err == "control room: http://127.0.0.1:8100\n"
+URL = "http://127.0.0.1:8100"
+
+
+@pytest.mark.parametrize(("url", "opens"), [(URL, True), (URL, False), ("", True)])
+@pytest.mark.parametrize("is_person", [True, False])
+def test_the_control_room_is_opened_for_a_person_who_wants_it(
+    capsys: pytest.CaptureFixture[str], url: str, *, opens: bool, is_person: bool
+) -> None:
+    opened: list[str] = []
+    with terminal() if is_person else nullcontext() as screen:
+        show_control_room(url, opens=opens, browse=opened.append)
+    said = screen.lines if screen else capsys.readouterr().err.splitlines()
+    assert opened == ([url] if url and opens and is_person else [])
+    assert said == ([f"control room: {url}"] if url else [])
+
+
+@pytest.mark.parametrize(("end", "mark", "colour"), [("completed", "✓", "32"), ("cancelled", "✗", "31")])
+def test_on_a_terminal_the_demo_shows_in_colour_whether_all_went_well(
+    end: str, mark: str, colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with terminal() as shown:
+        tell = demo_output()
+        played = ScenarioRun(PAID, "o-1", end)
+        tell.verdict(played)
+        tell.end([ScenarioRun(PAID, "o-0", "completed"), played], {})
+    count = "2 of 2 orders ended as expected" if mark == "✓" else "1 of 2 orders ended as expected; not paid"
+    verdict = "completed without a message" if mark == "✓" else "cancelled, expected completed"
+    assert shown.lines == [f"          {mark} {verdict}"[1:], "", count, "time:"]
+    assert f"\x1b[1;{colour}m{mark}\x1b[0m" in shown.getvalue()
+    assert f"\x1b[1;{colour}m{count}\x1b[0m" in shown.getvalue()
 
 
 # -- up ---------------------------------------------------------------------------------------------------------------

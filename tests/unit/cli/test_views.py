@@ -1,6 +1,7 @@
 """Stock, the scoreboard of `up`, tables, and what an order waits for."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,7 +10,7 @@ from backoffice.order_history import waits_for
 from cli.demo_output import PlainOutput, ScenarioRun
 from cli.order_statistics import OrderStatistics
 from cli.scenarios import SCENARIOS
-from cli.stock import check_ledger
+from cli.stock import Level, StockFilter, check_ledger
 from ensemble.command_line.output import Sheet, fits, fitting, gap, only_row, show, widths, with_ages
 from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.kafka.records import ReceivedRecord
@@ -42,7 +43,83 @@ def test_a_gap_in_the_ledger_is_told() -> None:
 
 
 def test_more_than_there_is_does_not_add_up() -> None:
-    assert "does not add up" in next(check_ledger([fact("StockReserved", 1)]))["wrong"]
+    assert next(check_ledger([fact("StockReserved", 1)]))["wrong"] == (
+        "grinder does not add up: Level(received=0, on_hand=-5, reserved=5, dispatched=0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "is_sound"),
+    [
+        (Level(), True),
+        (Level(6, 1, 2, 3), True),
+        (Level(5, 1, 2, 3), False),
+        (Level(7, 1, 2, 3), False),
+        (Level(2, -1, 2, 1), False),
+        (Level(2, 1, -1, 2), False),
+        (Level(2, 1, 2, -1), False),
+    ],
+)
+def test_no_count_is_below_zero_and_no_piece_is_lost(level: Level, is_sound: bool) -> None:
+    assert level.is_sound is is_sound
+
+
+def test_a_row_of_the_ledger_says_all_of_its_fact() -> None:
+    received, snapshot = check_ledger([fact("StockReceived", 1), fact("SnapshotTaken", 2)])
+    place = {"time": "1970-01-01T00:00:00.000Z", "warehouse": "main", "wrong": None}
+    more = {"sku": "grinder", "quantity": 5, "order": "o-1"}
+    level = {"on_hand": 5, "reserved": 0, "dispatched": 0}
+    assert received == {
+        **place,
+        **more,
+        **level,
+        "fact": "StockReceived",
+        "sequence": 1,
+        "place": "inventory.ledger/0/1",
+    }
+    none = dict.fromkeys(level)
+    assert snapshot == {
+        **place,
+        **more,
+        **none,
+        "fact": "SnapshotTaken",
+        "sequence": 2,
+        "place": "inventory.ledger/0/2",
+    }
+
+
+def test_each_warehouse_has_a_sequence_and_each_shelf_a_level_of_its_own() -> None:
+    facts = [fact("StockReceived", 1), fact("StockReceived", 1), fact("StockReceived", 2), fact("StockReceived", 3)]
+    for number, changes in enumerate([{}, {"warehouse_id": "lisbon"}, {"sku": "bolt"}, {}]):
+        facts[number] = replace(facts[number], fields={**facts[number].fields, **changes})
+    rows = list(check_ledger(facts))
+    assert [row["on_hand"] for row in rows] == [5, 5, 5, 10]
+    assert [row["wrong"] for row in rows] == [None] * 4
+
+
+def test_a_gap_is_told_once_and_what_cannot_be_read_counts_as_the_fact_that_was_due() -> None:
+    facts = [fact("StockReceived", 1), fact("StockReceived", 7), fact("StockReceived", 8), fact("StockReceived", 10)]
+    facts[2] = replace(facts[2], type="?", fields={}, problem="no schema")
+    rows = list(check_ledger(facts))
+    assert [row["wrong"] for row in rows] == [
+        None, "sequence 7 where 2 is due", "no schema", "sequence 10 where 8 is due",
+    ]  # fmt: skip
+    assert (rows[2]["warehouse"], rows[2]["sku"], rows[2]["on_hand"]) == ("main", None, None)
+
+
+@pytest.mark.parametrize(
+    ("stock_filter", "taken"),
+    [
+        (StockFilter(), True),
+        (StockFilter("main", "bolt"), True),
+        (StockFilter("main"), True),
+        (StockFilter(sku="bolt"), True),
+        (StockFilter("other", "bolt"), False),
+        (StockFilter("main", "nut"), False),
+    ],
+)
+def test_shelves_are_chosen_by_warehouse_and_by_sku(stock_filter: StockFilter, taken: bool) -> None:
+    assert stock_filter.takes({"warehouse": "main", "sku": "bolt"}) is taken
 
 
 def order(status: str, **more: object) -> dict[str, object]:
@@ -57,6 +134,41 @@ def test_orders_are_counted_where_they_stand() -> None:
     assert board.counts == {"completed": 1, "payment_pending": 1}
     assert board.rates(2_000) == (0.2, 0.1)
     assert board.rates(60_000) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("now", "rates"), [(11_000, (0.2, 0.1)), (11_001, (0.1, 0.1)), (12_001, (0.0, 0.0))])
+def test_rates_are_of_the_last_ten_seconds(now: int, rates: tuple[float, float]) -> None:
+    board = OrderStatistics()
+    board.take("o-1", order("payment_pending"), 1_000)
+    board.take("o-1", order("cancelled"), 2_000)
+    board.take("o-1", order("completed"), 2_000)
+    board.take("o-2", order("compensating"), 2_000)
+    assert board.rates(now) == rates
+
+
+def test_the_latest_change_stands_first_however_old_its_order_is() -> None:
+    board = OrderStatistics()
+    for number in (1, 2, 3, 1):
+        board.take(f"o-{number}", order("fulfilled", updated_at=number, reason=None), number)
+    latest = board.latest(2)
+    assert [(each.order_id, each.updated_at, each.reason) for each in latest] == [("o-1", 1, ""), ("o-3", 3, "")]
+    assert [each.order_id for each in board.latest(9)] == ["o-1", "o-3", "o-2"]
+    assert board.latest(0) == []
+
+
+@pytest.mark.parametrize(
+    ("sets", "fate"),
+    [
+        (("begun",), "begun"),
+        (("begun", "done"), "done"),
+        (("begun", "done", "failed"), "failed"),
+        (("begun", "done", "failed", "undone"), "undone"),
+    ],
+)
+def test_a_step_is_told_by_what_came_of_it_last(sets: tuple[str, ...], fate: str) -> None:
+    board = OrderStatistics()
+    board.take("o-1", order("compensating", **{name: ["payment"] for name in sets}), 1)
+    assert board.latest(1)[0].steps == {"payment": fate, "reservation": "open", "shipment": "open"}
 
 
 def test_a_forgotten_order_is_counted_no_more() -> None:
