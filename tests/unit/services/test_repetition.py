@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Event
+from threading import Event, Timer
 
 from structlog.testing import capture_logs
 
@@ -52,3 +52,25 @@ def test_the_pause_is_asked_for_after_each_time() -> None:
 
     assert is_done
     assert (work.times, list(pauses)) == (2, [])
+
+
+def test_what_is_under_way_is_waited_for_when_it_is_stopped() -> None:
+    begun, release, ended = Event(), Event(), Event()
+
+    def work() -> bool:
+        begun.set()
+        release.wait(10)
+        ended.set()
+        return True
+
+    repetition = Repetition("work", work, lambda: 600.0)
+    repetition.start()
+    assert begun.wait(10)
+    Timer(0.02, release.set).start()
+    repetition.stop(10)
+
+    assert ended.is_set()
+
+
+def test_what_never_began_is_stopped_at_once() -> None:
+    Repetition("work", lambda: True, lambda: 600.0).stop()
