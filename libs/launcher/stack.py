@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ import psutil
 
 from ensemble import Application
 from ensemble.kafka.client import ClusterClient, open_client
-from ensemble.operations import NotPossible, create_missing_topics
+from ensemble.operations import NotPossible, TopicSummary, create_missing_topics
 from ensemble.settings import KafkaSettings
 from ensemble.waiting import OnWait, ignore
 from launcher.fleet import Fleet
@@ -21,6 +21,7 @@ from launcher.remote_control import RemoteControl
 from launcher.service_process import CONTROL_ROOM, Member
 
 _HEAP = "512m"
+Connect = Callable[[str], ClusterClient]
 
 
 @dataclass
@@ -70,9 +71,13 @@ class Stack:
 
     access: ClusterClient
 
-    def __init__(self, plan: StackPlan, on_step: OnWait = ignore) -> None:
-        """Take a plan; nothing is started yet. `on_step` is told what is done, and what is waited for."""
+    def __init__(self, plan: StackPlan, on_step: OnWait = ignore, connect: Connect | None = None) -> None:
+        """Take a plan; nothing is started yet. `on_step` is told what is done, and what is waited for.
+
+        `connect` returns a client of a cluster that has all topics then, by default as the plan says.
+        """
         self._plan, self._on_step, self._closing = plan, on_step, ExitStack()
+        self._connect = connect or self._open
         bootstrap = plan.kafka.bootstrap_servers
         self.fleet = Fleet(bootstrap, plan.directory, plan.members, plan.environment, token=plan.token)
         self.times = Times()
@@ -128,18 +133,22 @@ class Stack:
     def _on_wait(self, reason: str) -> None:
         self._on_step(f"waiting for {reason}")
 
-    def _connect(self, bootstrap: str) -> ClusterClient:
+    def _open(self, bootstrap: str) -> ClusterClient:
         """Return a client of the cluster, which has all topics then."""
         kafka = self._plan.kafka.model_copy(update={"bootstrap_servers": bootstrap})
         access = open_client(kafka, self._plan.patience_s, quiet=True, on_wait=self._on_wait)
         rows = create_missing_topics(self._plan.application, access, _replication(access))
-        problems = [f"{row.topic}: wrong: {row.detail}" for row in rows if row.status == "wrong"]
-        if problems:
-            raise NotPossible(
-                f"topics of {bootstrap} are not as the catalogue says: {'; '.join(problems)}",
-                hint="put them right, or use another cluster",
-            )
+        require_topics(rows, bootstrap)
         return access
+
+
+def require_topics(rows: Iterable[TopicSummary], bootstrap: str) -> None:
+    """Raise NotPossible if a topic of this cluster is not as the catalogue says."""
+    if problems := [f"{row.topic}: wrong: {row.detail}" for row in rows if row.status == "wrong"]:
+        raise NotPossible(
+            f"topics of {bootstrap} are not as the catalogue says: {'; '.join(problems)}",
+            hint="put them right, or use another cluster",
+        )
 
 
 def _replication(access: ClusterClient) -> int:

@@ -63,7 +63,7 @@ def test_dead_letters_are_those_that_each_condition_takes(
 
 
 def test_dead_letters_are_read_page_by_page(shared: RoomInMemory) -> None:
-    cursors, seen = [], list[str]()
+    cursors, seen = list[Any](), list[str]()
     cursor: dict[str, str] = {}
     while not cursors or cursors[-1] is not None:
         answer = shared.browser.get("/api/dead-letters", params={"limit": 1, **cursor}).json()

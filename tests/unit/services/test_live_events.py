@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import pytest
@@ -24,10 +25,9 @@ def run(scenario: Coroutine[Any, Any, T]) -> T:
 
 
 async def parts_of(stream: LiveStream, count: int, first: LiveEvent | None = None) -> list[str]:
-    parts = stream.parts(0.001, first)
-    taken = [(await anext(parts)).decode() for _ in range(count)]
-    await parts.aclose()
-    return taken
+    parts: Any = stream.parts(0.001, first)
+    async with aclosing(parts):
+        return [(await anext(parts)).decode() for _ in range(count)]
 
 
 def numbers_in(part: str) -> list[int]:
@@ -68,7 +68,7 @@ def test_what_is_kept_is_given_and_what_is_not_counts_as_lost(position: int, los
     ("count", "parts"), [(500, [(500, True)]), (501, [(500, False), (501, True)]), (1000, [(500, False), (1000, True)])]
 )
 def test_many_events_come_in_parts(count: int, parts: list[tuple[int, bool]]) -> None:
-    events, position, taken = published(count), 0, []
+    events, position, taken = published(count), 0, list[tuple[int, bool]]()
     while len(taken) < len(parts):
         part = events.after(position)
         position = part.position

@@ -1,0 +1,117 @@
+"""A run of everything on a cluster that is there already: in which order it comes up, and what is left of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ensemble.operations import NotPossible
+from ensemble.settings import KafkaSettings
+from launcher import CONTROL_ROOM, FleetError, Stack, StackPlan
+from launcher.stack import Times, _is_news, _replication, require_topics
+from services.app import APP
+from tests.component.launcher.conftest import Crew, Ready
+from tests.component.launcher.test_fleet import is_gone, settings_in_log
+
+
+@contextmanager
+def stack(directory: Path, *, is_demo: bool = False, connect: Any = None, **scripts: str) -> Iterator[Stack]:
+    """Give a stack of children that a shell stands in for, which is not up yet."""
+    members = [Ready("order", 91), Ready(CONTROL_ROOM, 92)]
+    kafka = KafkaSettings(bootstrap_servers="memory:9092")
+    plan = StackPlan(APP, directory, members, kafka, environment={"A": "b"}, token="secret", is_demo=is_demo)
+    access = SimpleNamespace(bootstrap_servers="memory:9092")
+    stage = Stack(plan, connect=connect or (lambda _: access))  # type: ignore[arg-type]  # all that is asked of it
+    stage.fleet.start_with(Crew(stage.fleet, scripts).start)
+    Ready.reasons.clear()
+    yield stage
+    stage.fleet.stop(0)
+
+
+def test_all_is_up_within_the_block_and_gone_after_it(tmp_path: Path) -> None:
+    with stack(tmp_path) as stage:
+        with stage:
+            pids = [stage.fleet.pid(name) for name in stage.fleet.members]
+            told = [settings_in_log(stage.fleet, name) for name in stage.fleet.members]
+            assert stage.bootstrap == "memory:9092"
+        assert [is_gone(pid) for pid in pids] == [True, True]
+    assert [(each["KAFKA_BOOTSTRAP_SERVERS"], each["A"]) for each in told] == [("memory:9092", "b")] * 2
+    assert not any("CONTROL_ROOM_LAUNCHER_TOKEN" in each for each in told)
+    assert list(stage.times.spent) == ["topics", "services"]
+    assert all(0 <= seconds < 300 for seconds in stage.times.spent.values())
+
+
+def test_in_a_demonstration_the_control_room_alone_is_given_the_remote_control(tmp_path: Path) -> None:
+    with stack(tmp_path, is_demo=True) as stage, stage:
+        order, pages = (settings_in_log(stage.fleet, name) for name in stage.fleet.members)
+    assert "CONTROL_ROOM_LAUNCHER_TOKEN" not in order
+    assert pages["CONTROL_ROOM_LAUNCHER_URL"].startswith("http://127.0.0.1:")
+
+
+def test_what_has_begun_is_stopped_where_the_cluster_cannot_be_used(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    def fail(_: str) -> Any:
+        pids.extend(stage.fleet.pid(name) for name in stage.fleet.members)
+        raise NotPossible("topics differ")
+
+    with stack(tmp_path, connect=fail) as stage, pytest.raises(NotPossible), stage:
+        pytest.fail("it is up")
+    assert [is_gone(pid) for pid in pids] == [True, True]
+
+
+def test_a_member_that_ends_at_once_ends_the_run(tmp_path: Path) -> None:
+    with stack(tmp_path, order="exit 3") as stage:
+        Ready.reasons.update({CONTROL_ROOM: "starting"})
+        with pytest.raises(FleetError, match="order ended with exit code 3"), stage:
+            pytest.fail("it is up")
+
+
+def test_the_time_of_each_part_is_measured_and_that_since_the_start() -> None:
+    times = Times(began=time.time() - 1_000)
+    with times.measured("a"):
+        pass
+    with times.measured("b"):
+        time.monotonic()
+    assert list(times.spent) == ["a", "b"]
+    assert all(0 <= seconds < 300 for seconds in times.spent.values())
+    assert 1_000 <= times.so_far < 1_300
+    assert 0 < Times().so_far < 100_000
+
+
+@pytest.mark.parametrize(("brokers", "replication"), [(1, 1), (2, 2), (3, 3), (4, 3)])
+def test_topics_have_up_to_three_replicas(brokers: int, replication: int) -> None:
+    access: Any = SimpleNamespace(brokers=lambda: list(range(brokers)))
+    assert _replication(access) == replication
+
+
+@pytest.mark.parametrize(
+    ("step", "is_news"),
+    [
+        (SimpleNamespace(), True),
+        (SimpleNamespace(is_complete=True, total=9), True),
+        (SimpleNamespace(is_complete=False, total=0), True),
+        (SimpleNamespace(is_complete=False, total=1), False),
+        (SimpleNamespace(is_complete=False), True),
+    ],
+)
+def test_of_counts_only_the_last_one_is_shown(step: object, *, is_news: bool) -> None:
+    assert _is_news(step) is is_news
+
+
+def test_topics_that_differ_from_the_catalogue_are_named() -> None:
+    rows: Any = [
+        SimpleNamespace(topic=topic, status=status, detail="2 partitions")
+        for topic, status in (("a", "ok"), ("b", "wrong"), ("c", "created"), ("d", "wrong"))
+    ]
+    require_topics(rows[:1] + rows[2:3], "broker:9092")
+    with pytest.raises(NotPossible) as error:
+        require_topics(rows, "broker:9092")
+    problems = "b: wrong: 2 partitions; d: wrong: 2 partitions"
+    assert str(error.value).startswith(f"topics of broker:9092 are not as the catalogue says: {problems}")
