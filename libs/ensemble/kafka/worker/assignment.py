@@ -1,6 +1,6 @@
 """The partitions of this member, and how far along each one's task is. The rebalance callbacks end here.
 
-Every batch is committed before the next poll, so a revocation never finds one half done: it only ends tasks. A task
+No batch is half done at a poll, so a revocation commits what waits for a later batch, and ends tasks. A task
 runs once all inputs' partition p are assigned and its state is restored; until then its partitions are paused.
 """
 

@@ -29,6 +29,7 @@ from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.broker_clock import BrokerClock
 from ensemble.kafka.worker.call_loop import CallLoop
 from ensemble.kafka.worker.clock_skew import ClockSkew
+from ensemble.kafka.worker.commit_time import CommitTime
 from ensemble.kafka.worker.consumer import ConsumerPoller, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
@@ -60,8 +61,6 @@ _CALLS_WAIT_S = 0.01
 """Between two polls, calls in flight are run for so long."""
 _DEFER_PAUSE_S = 0.05
 """A deferred record is read again this often; other partitions' batches run in between."""
-_LAZY_OFFSETS_S = 1.0
-"""Offsets of records that had no effect, and of commit markers, are committed this often, not at once."""
 
 
 class Loop:
@@ -75,6 +74,7 @@ class Loop:
         clients: Clients,
         metrics: LoopMetrics,
         pace: Pace | None = None,
+        commit_time: CommitTime | None = None,
     ) -> None:
         """Open the consumer and read nothing yet; `run` opens the producer and joins the group."""
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
@@ -126,13 +126,12 @@ class Loop:
             explain=explain,
             make_consumer=clients.make_consumer,
         )
-        self._pace = pace or Pace()
+        self._pace, self._commit_time = pace or Pace(), commit_time or CommitTime(plan)
         self._wakeups = Wakeups(plan.clock, self._assignment, self._gate, settings.poll_s)
         self._gauges = Gauges(metrics, plan, self._assignment, clients.admin)
         metrics.watch_partitions(lambda: len(self._assignment.running))
         self._restoration: Restoration | None = None
         self._stopping = False
-        self._skipped_since: float | None = None
         self._calls = CallLoop()
         self._cycle = BatchCycle(
             plan.clock,
@@ -239,7 +238,10 @@ class Loop:
 
     def _longest_wait_s(self) -> float:
         """Return how long the loop may wait for records: not at all while it restores."""
-        return 0.0 if self._restoration is not None else self._wakeups.wait_s()
+        if self._restoration is not None:
+            return 0.0
+        wait_s = self._wakeups.wait_s()
+        return self._commit_time.shorten(wait_s) if self._commit_time.holds_state else wait_s
 
     def _poll(self, wait_s: float) -> Sequence[Message]:
         """Return the records of the next batch, and have the consumer read the others again."""
@@ -315,28 +317,25 @@ class Loop:
         return others
 
     def _end_batch(self, started: float, *, has_batch: bool) -> None:
-        """Commit what was done and skipped; offsets of records that were only skipped may wait a moment."""
-        running = self._assignment.running.values()
-        dirty = [task for task in running if task.is_dirty] if has_batch else []
+        """Commit what was done and skipped, or let it wait for a later batch."""
+        running, commit_time = self._assignment.running.values(), self._commit_time
+        dirty = [task for task in running if task.is_dirty] if has_batch or commit_time.holds_state else []
         moved = [task for task in running if task.is_ahead or task in dirty]
-        if not moved or not (dirty or self._have_waited()):
+        if not commit_time.is_now(moved, dirty, at_once=bool(dirty) and not self._progress.is_calm):
             return
-        self._skipped_since = None
+        commit_time.commit()
         if commit_batch(self._plan, moved, started, partial(self._commit, moved, self._culprit)):
             self._pace.commit()
             self.metrics.record_batch(moved, time.perf_counter() - started)
             self._fold(moved)
             self._reached("after-fold")
 
-    def _have_waited(self) -> bool:
-        now = time.monotonic()
-        self._skipped_since = self._skipped_since or now
-        return now - self._skipped_since > _LAZY_OFFSETS_S
-
     def _commit_now(self) -> None:
-        """Commit the offsets of records that had no effect, and of markers, before partitions are revoked."""
-        tasks = [task for task in self._assignment.running.values() if task.is_ahead]
+        """Commit what waits for a later batch, before partitions are revoked."""
+        tasks, started = [task for task in self._assignment.running.values() if task.is_ahead], time.perf_counter()
+        self._commit_time.commit()
         if tasks and self._commit(tasks):
+            self.metrics.record_batch(tasks, time.perf_counter() - started)
             self._fold(tasks)
 
     def _fold(self, tasks: list[PartitionTask]) -> None:

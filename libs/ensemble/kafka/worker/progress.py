@@ -116,6 +116,11 @@ class BatchProgress:
     # -- what the next batch holds --------------------------------------------------------------------------------
 
     @property
+    def is_calm(self) -> bool:
+        """Whether no batch has failed of late."""
+        return not self._suspects and self.limit == self._most
+
+    @property
     def poll_limit(self) -> int:
         """How many records to poll: more than a batch takes while a suspect waits for its turn."""
         return self._most if self._suspects else self.limit
