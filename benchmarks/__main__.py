@@ -12,7 +12,7 @@ from benchmarks import flow, hop, hot, keys, poison, restore, start, timeline, t
 from benchmarks.cluster import Cluster, broker
 from benchmarks.comparison import find_worse
 from benchmarks.plain import fleet as plain
-from benchmarks.report import Row, read_last, rows_of, show, write
+from benchmarks.report import Row, find_faults, read_last, rows_of, show, write
 
 NAMES: Final = ("hop", "latency", "restore", "poison", "timers", "flow", "plain", "timeline", "keys", "hot", "start")
 
@@ -38,6 +38,10 @@ def main(
     for line in find_worse(read_last(), results):
         typer.echo(f"worse than last time: {line}", err=True)
     write(rows, results)
+    faults = list(find_faults(results))
+    for line in faults:
+        typer.echo(line, err=True)
+    raise typer.Exit(1 if faults else 0)
 
 
 def _measure(name: str, cluster: Cluster, *, quick: bool) -> Any:
@@ -62,7 +66,9 @@ def _flow(cluster: Cluster, *, quick: bool) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="ensemble-flow-") as directory,
         flow.running(cluster, Path(directory)) as system,
     ):
-        return {**flow.measure(system, quick=quick), "pauses": flow.rolling_restart(system)}
+        figures = flow.measure(system, quick=quick)
+        check = flow.check(system)
+        return {**figures, "check": check, "pauses": flow.rolling_restart(system)}
 
 
 def _plain(cluster: Cluster, *, quick: bool) -> dict[str, Any]:
@@ -75,6 +81,8 @@ def _plain(cluster: Cluster, *, quick: bool) -> dict[str, Any]:
             running(cluster, Path(directory)) as system,
         ):
             figures[name] = flow.measure(system, quick=quick)
+            if name == "ours":
+                figures["check"] = flow.check(system)
     return {**figures, "ratio": figures["ours"]["fastest"]["rate"] / figures["by_hand"]["fastest"]["rate"]}
 
 

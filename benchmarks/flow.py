@@ -6,6 +6,7 @@ both read on one clock. Orders come by the clock, not by answers, so a queue sho
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,14 +24,20 @@ from contracts.catalogue import CATALOGUE, INVENTORY_COMMANDS, ORDERS_EVENTS
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client import assigned_reader, plain_producer
 from ensemble.messages import PREFIX_LENGTH, decoders_for, encoder_for
+from ensemble.settings import KafkaSettings
 from launcher import ALL, Fleet, Member
 from services.app import SERVICES
+from verifier import Options, run_verify
 
 WAREHOUSES: Final = tuple(f"w-{number}" for number in range(8))
 """Several, so that inventory has keys on every partition."""
 _SKU: Final = "lamp"
 _PREFIXES: Final = frozenset(decoders_for(OrderCompleted))
 _STEP_S: Final = 0.05
+_SHOWN: Final = 5
+"""Of violations the first few are told."""
+_SETTLE_S: Final = 120.0
+"""So long the check waits at most for what the last step has left under way."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,8 @@ class Running:
     """Where orders are placed."""
     encode: Callable[[OrderPlaced], bytes]
     _orders: int = field(default=0)
+    _mark: str = field(default_factory=lambda: secrets.token_hex(3))
+    """Tells the orders of this run from those of another on the same broker."""
 
     def offer(self, rate: float, seconds: float, settle_s: float = 15) -> Offered:
         """Send orders at `rate` for `seconds`, then wait up to `settle_s` for those under way."""
@@ -119,7 +128,7 @@ class Running:
     def _order(self) -> OrderPlaced:
         self._orders += 1
         return OrderPlaced(
-            order_id=f"bench-{self._orders}",
+            order_id=f"bench-{self._mark}-{self._orders}",
             customer_id="c-1",
             lines=(OrderLine(sku=_SKU, quantity=1, unit_price=500),),
             currency="EUR",
@@ -203,6 +212,14 @@ def measure(system: Running, *, quick: bool) -> dict[str, Any]:
         "fastest": vars(fastest),
         "tried": [vars(offered) for offered in tried],
     }
+
+
+def check(system: Running) -> dict[str, Any]:
+    """Return what the independent check says of all that was done: its verdict, its exit code, what it has found."""
+    options = Options(provider_url=system.fleet.provider_url, settle_s=_SETTLE_S)
+    report = run_verify(KafkaSettings(bootstrap_servers=system.cluster.bootstrap), options)
+    found = [": ".join(violation) for violation in report.violations[:_SHOWN]]
+    return {"verdict": report.verdict, "exit_code": report.exit_code, "found": [*found, *report.problems]}
 
 
 def rolling_restart(system: Running, rate: float = 20) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -54,6 +54,15 @@ def show(rows: list[Row]) -> None:
     for row in rows:
         table.add_row(row.what, row.figure, row.aim)
     Console().print(table)
+
+
+def find_faults(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each load after which the independent check was not clean, and what it has found."""
+    for name, figures in results.items():
+        check = figures.get("check", {"exit_code": 0})
+        if check["exit_code"]:
+            yield f"the check after {name}: {check['verdict']}"
+            yield from check["found"]
 
 
 def read_last() -> dict[str, Any]:
@@ -146,6 +155,7 @@ def _flow(results: Any) -> list[Row]:
             "700 orders/s",
         ),
         Row("CPU an order at that rate, ms", f"{cpu}; sum {sum(fastest['cpu_ms_per_order'].values()):.1f}"),
+        _verdict(results),
         Row("longest pause in a rolling restart, s", pauses),
     ]
 
@@ -160,7 +170,15 @@ def _plain(results: Any) -> list[Row]:
         for one in results[name]["tried"]
     ]
     held = ", ".join(f"{name.replace('_', ' ')} {results[name]['fastest']['rate']:.0f}" for name in ("ours", "by_hand"))
-    return [*rows, Row("orders/s held, ours beside by hand", f"{held}: {results['ratio']:.2f}", "at least 0.6")]
+    return [
+        *rows,
+        _verdict(results),
+        Row("orders/s held, ours beside by hand", f"{held}: {results['ratio']:.2f}", "at least 0.6"),
+    ]
+
+
+def _verdict(results: Any) -> Row:
+    return Row("the independent check of all these orders", results["check"]["verdict"], "clean")
 
 
 def _timeline(results: Any) -> list[Row]:
