@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ class ManualClock:
         self._now += round(seconds * 1000)
 
 
+@lru_cache(maxsize=1)  # each partition of a batch asks for the same time
 def rfc3339(at: int) -> str:
     """Return epoch milliseconds as CloudEvents writes a time, such as `2026-11-23T11:35:00.123Z`.
 

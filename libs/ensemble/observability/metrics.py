@@ -20,9 +20,9 @@ class LoopMetrics:
     def __init__(self, service: str, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         names, own = ["service"], self.registry
-        self._records = Counter("ensemble_records", "Records by outcome", [*names, "outcome"], registry=own)
-        for outcome in vars(Counts()):  # from 0 on, or no rate sees the first one of a process
-            self._records.labels(service, outcome)
+        records = Counter("ensemble_records", "Records by outcome", [*names, "outcome"], registry=own)
+        self._records = {outcome: records.labels(service, outcome) for outcome in vars(Counts())}
+        """Of every outcome, from 0 on, or no rate sees the first one of a process."""
         self._outputs = Counter("ensemble_outputs", "Messages put out", names, registry=own).labels(service)
         self._batches = Histogram(
             "ensemble_batch_seconds",
@@ -55,7 +55,7 @@ class LoopMetrics:
             self._outputs.inc(len(task.outputs))
             for outcome, count in vars(task.counts).items():
                 if count:
-                    self._records.labels(self._service, outcome).inc(count)
+                    self._records[outcome].inc(count)
 
     def record_parked(self, tasks: Iterable[PartitionTask], now: int) -> None:
         """Set the gauges of parked keys and calls in flight, as of `now` (epoch milliseconds)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, cast
 
 from ensemble.messages.message import Command
@@ -52,18 +53,18 @@ class PartitionStores:
         assert timers is not None, "a role with timers makes the service keep some"
         return cast("StagedTimers", layer.port(timers, lambda: StagedTimers(timers, layer)))
 
-    @property
+    @cached_property
     def all(self) -> list[Store]:
         """Every store, the runtime's own last."""
         own = (self.timers, self.seen, self.parking)
         return [*self.by_subject.values(), *(store for store in own if store is not None)]
 
-    @property
+    @cached_property
     def changelogged(self) -> list[Changelogged]:
         """The stores that have a changelog: all but the event log."""
         return [store for store in self.all if isinstance(store, KeyedStore | EventSourcedStore)]
 
-    @property
+    @cached_property
     def on_disk(self) -> list[RocksStore[Any]]:
         """The stores that lie on disk."""
         return [store for store in self.all if isinstance(store, RocksStore)]
@@ -73,7 +74,7 @@ class PartitionStores:
         for store in self.on_disk:
             store.close()
 
-    @property
+    @cached_property
     def replayable(self) -> list[Replayable]:
         """The stores that are rebuilt from a ledger."""
         return [store for store in self.all if isinstance(store, EventSourcedStore | EventLogStore)]

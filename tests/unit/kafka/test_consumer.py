@@ -4,6 +4,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from confluent_kafka import TopicPartition
 
 from ensemble.kafka.records import TopicPlace
@@ -95,3 +96,54 @@ def test_what_is_put_back_is_read_again_from_its_first_record_in_each_partition(
     # then both partitions are read from the first of them on, and deadlines wait for that
     assert seeker.sought == places[:2]
     assert told == [{("shop.commands", 0): 7, ("shop.commands", 1): 3}]
+
+
+class Member:
+    """A member of a group that is at its first generation, and at the next one after each `rejoin`."""
+
+    def __init__(self) -> None:
+        self.generation, self.questions, self._callbacks = 1, 0, dict[str, Any]()
+
+    def subscribe(self, _: list[str], **callbacks: Any) -> None:
+        self._callbacks = callbacks
+
+    def rejoin(self) -> None:
+        self.generation += 1
+        self._callbacks["on_assign"](self, [])
+
+    def poll(self, _: float) -> None:
+        """Nothing has come."""
+
+    def consumer_group_metadata(self) -> int:
+        self.questions += 1
+        return self.generation
+
+
+@pytest.mark.parametrize(("protocol", "questions"), [("classic", 2), ("consumer", 4)])
+def test_a_transaction_has_the_generation_of_the_last_poll(protocol: str, questions: int) -> None:
+    """The client is asked once for each generation, where none begins without a callback."""
+    # given
+    member: Any = Member()
+    gate: Any = SimpleNamespace()
+    poller = ConsumerPoller(
+        config={"group.protocol": protocol},
+        assignment=members(None),
+        gate=gate,
+        inputs=["shop.commands"],
+        replace_after_s=45,
+        problems=FetchProblems(lambda _: True),
+        make_consumer=lambda _: member,
+    )
+    poller.subscribe(["shop.commands"])
+
+    # when
+    generations = []
+    for begins_anew in (False, False, True, False):
+        if begins_anew:
+            member.rejoin()
+        poller.poll(0.0, 1)
+        generations.append(poller.group)
+
+    # then
+    assert generations == [1, 1, 2, 2]
+    assert member.questions == questions

@@ -36,7 +36,7 @@ from tests.support.steady_clock import SteadyClock
 KEYS = ("a", "d")
 """Of two partitions."""
 ABORTED = {"txn_requires_abort": True}
-TURN_CALLS = 132
+TURN_CALLS = 130
 """Of Python's functions and of C's, with two partitions of three inputs."""
 
 

@@ -57,6 +57,8 @@ class ConsumerPoller:
         self._make_consumer = make_consumer
         self.consumer = make_consumer(self._config)
         self.group: Any = None
+        self._is_group_known = False
+        self._is_classic = config.get("group.protocol", "classic") == "classic"
         self.stopped: set[int] = set()
         """Partitions that take no records now."""
         self._replaced_ids = set[str]()
@@ -68,7 +70,7 @@ class ConsumerPoller:
 
     def subscribe(self, topics: list[str]) -> None:
         """Join the group."""
-        self._topics, callbacks = topics, self._assignment
+        self._topics, callbacks, self._is_group_known = topics, self._assignment, False
         self.consumer.subscribe(
             topics,
             on_assign=self._if_current(callbacks.on_assign),
@@ -83,7 +85,8 @@ class ConsumerPoller:
         records = poll_batch(self.consumer, wait_s, limit)
         self.problems.check()
         self._assignment.raise_failure()
-        self.capture_group()
+        if not self._is_group_known:
+            self.capture_group()
         self._assignment.look_for_group(self.consumer)
         self._assignment.identity.sample()
         if self._assignment.must_seek:
@@ -91,8 +94,12 @@ class ConsumerPoller:
         return self._running_records(records)
 
     def capture_group(self) -> None:
-        """Take the group's metadata: with an older generation a transaction could commit for others' partitions."""
-        self.group = self.consumer.consumer_group_metadata()
+        """Take the group's metadata: with an older generation a transaction could commit for others' partitions.
+
+        The client's thread has to answer. With the classic protocol no generation ends without a callback, so it is
+        asked once for each; the newer protocol has none for a new epoch.
+        """
+        self.group, self._is_group_known = self.consumer.consumer_group_metadata(), self._is_classic
 
     def put_back(self, records: Iterable[Message]) -> None:
         """Have these records read again: they are not handled now."""
@@ -128,6 +135,7 @@ class ConsumerPoller:
 
         def call(consumer: Consumer, partitions: list[TopicPartition]) -> None:
             if consumer is self.consumer:
+                self._is_group_known = False
                 callback(consumer, partitions)
 
         return call

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Activity:
+class Activity(NamedTuple):
     """What a loop does between two beats, and how long that may take."""
 
     name: str = ""
@@ -32,18 +31,11 @@ class Heartbeat:
         """Note that the loop moves."""
         self.beat_at = self._now()
 
-    @contextmanager
     def during(
         self, name: str, limit_s: float, *, is_work: bool = False, detail: Callable[[], str] = str
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Note what the loop does meanwhile, and that it may take `limit_s` without a beat."""
-        outer, self.activity = self.activity, Activity(name, limit_s, is_work, detail)
-        self.beat()
-        try:
-            yield
-        finally:
-            self.activity = outer
-            self.beat()
+        return _During(self, Activity(name, limit_s, is_work, detail))
 
     @property
     def silent_s(self) -> float:
@@ -64,3 +56,23 @@ class Heartbeat:
         """Return the same, and what is in hand."""
         detail = self.activity.detail()
         return f"{self.describe()}{f' ({detail})' if detail else ''}"
+
+
+class _During:
+    """Changes what a heartbeat says for as long as it is entered; a batch does so twice, so it is no generator."""
+
+    __slots__ = ("_activity", "_heartbeat")
+
+    def __init__(self, heartbeat: Heartbeat, activity: Activity) -> None:
+        self._heartbeat, self._activity = heartbeat, activity
+
+    def __enter__(self) -> None:
+        self._swap()
+
+    def __exit__(self, *_: object) -> None:
+        self._swap()
+
+    def _swap(self) -> None:
+        heartbeat = self._heartbeat
+        heartbeat.activity, self._activity = self._activity, heartbeat.activity
+        heartbeat.beat()
