@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from ensemble import MisconfiguredAdapter, RetryableError, TerminalError
+from ensemble.escaping import escape_controls
 from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
 
 if TYPE_CHECKING:  # it takes as long to import as the rest of the service: who only describes that does without
@@ -20,7 +21,9 @@ _MALFORMED = frozenset({400, 413, 415, 422})
 _MISCONFIGURED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 """Said of this service and not of one request: its credentials, its rights, its address of the provider."""
 _BODY_LIMIT: Final = 16_384
-"""The longest answer in bytes: what it says becomes part of an order's state."""
+"""The longest answer in bytes."""
+_TEXT_LIMIT: Final = 500
+"""The longest text of an answer in characters: what it says becomes part of an order's state."""
 _FINAL = frozenset({200, 201})
 _JSON = {"Content-Type": "application/json"}
 
@@ -124,10 +127,17 @@ async def _read(response: ClientResponse) -> bytes:
 
 
 def _parse(body: bytes) -> Any:
+    """Return the answer, its texts bounded and without characters that no message can carry, or None."""
     try:
-        return json.loads(body)
+        answer = json.loads(body)
     except (ValueError, RecursionError):  # a body may be nested more deeply than it can be read
         return None
+    return {name: _bounded(value) for name, value in answer.items()} if isinstance(answer, dict) else answer
+
+
+def _bounded(value: Any) -> Any:
+    """Return a text as it can be kept and shown: an odd name of a charge does not make its money forgotten."""
+    return escape_controls(value[:_TEXT_LIMIT])[:_TEXT_LIMIT] if isinstance(value, str) else value
 
 
 def _is_money(answer: Mapping[str, Any]) -> bool:

@@ -218,6 +218,24 @@ def test_a_charge_without_an_id_settles_nothing() -> None:
         asyncio.run(_charge_answered_by(200, b'{"status": "captured", "charge_id": "", "amount": 1}'))
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (r"ch_\ud800", r"ch_\ud800"),
+        (r"\u001b[2J", r"\x1b[2J"),
+        ("c" * 10_000, "c" * 500),
+        (r"\u0000" * 900, r"\x00" * 125),
+    ],
+    ids=["half a character", "escape sequence", "long", "long once it is escaped"],
+)
+def test_what_the_provider_says_is_kept_as_a_text_that_messages_can_carry(said: str, kept: str) -> None:
+    """Money was taken, and the charge was a dead letter, because its id could not be written."""
+    captured = f'{{"status": "captured", "charge_id": "{said}", "amount": 1}}'.encode()
+    assert asyncio.run(_charge_answered_by(201, captured)) == Captured(kept, 1)
+    declined = f'{{"status": "declined", "reason": "{said}"}}'.encode()
+    assert asyncio.run(_charge_answered_by(200, declined)) == Declined(kept)
+
+
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_a_refused_request_is_terminal(status: int) -> None:
     with pytest.raises(TerminalError, match=str(status)):
