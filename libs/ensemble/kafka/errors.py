@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from ensemble import clock
 from ensemble.errors import EnsembleError
+from ensemble.program import command
 
 T = TypeVar("T")
 
@@ -38,9 +39,29 @@ PASSING: Final = frozenset(
 )
 """Error codes that brokers and the client answer while brokers restart or hand over leaders and coordinators."""
 
+UNKNOWN_TOPIC: Final = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+)
+"""Error codes for a topic that was deleted, or that a broker which restarts does not know yet."""
+
 
 class ClusterError(EnsembleError):
     """The cluster was reached, but did not do what it was asked to do."""
+
+
+def explain(problem: KafkaError) -> str:
+    """Return what a cluster or the client said, and what to do about it where that is known."""
+    match problem.code():
+        case KafkaError.INVALID_TIMESTAMP:
+            return (
+                "the broker refuses the timestamps of this process: this machine's clock and the broker's differ by "
+                "more than the topic allows (message.timestamp.after.max.ms, an hour by default, if this one is "
+                f"ahead); set the clock right ({problem.str()})"
+            )
+        case code if code in UNKNOWN_TOPIC:
+            advice = f"`{command('topics apply')}` creates a topic again that was deleted; its records are gone"
+            return f"{problem.str()} ({advice})"
+    return problem.str()
 
 
 @contextmanager

@@ -92,13 +92,22 @@ def _spec_at(at: int) -> OffsetSpec:
 
 def collect(answers: Answers, timeout_s: float) -> dict[TopicPlace, int]:
     """Wait for the answers and return the offsets. Raises KafkaException if one fails or does not come in time."""
-    try:
-        offsets = {(p.topic, p.partition): int(future.result(timeout_s).offset) for p, future in answers.items()}
-    except TimeoutError:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about offsets")) from None
+    offsets = {(p.topic, p.partition): _offset_in(p, future, timeout_s) for p, future in answers.items()}
     if OFFSET_INVALID in offsets.values():  # of a slow broker the client passes on what it began with
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about some of the offsets"))
     return offsets
+
+
+def _offset_in(place: TopicPartition, answer: Future[Any], timeout_s: float) -> int:
+    """Return the offset. The client does not say of which partition an error is."""
+    try:
+        return int(answer.result(timeout_s).offset)
+    except TimeoutError:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about offsets")) from None
+    except KafkaException as error:
+        problem: KafkaError = error.args[0]
+        reason = f"{place.topic}[{place.partition}]: {problem.str()}"
+        raise KafkaException(KafkaError(problem.code(), reason)) from error
 
 
 def _ask(admin: AdminClient, places: list[TopicPlace], question: _Question, timeout_s: float) -> dict[TopicPlace, int]:

@@ -132,7 +132,7 @@ def test_a_topic_that_somebody_else_makes_meanwhile_is_no_failure() -> None:
 def test_a_new_topic_that_cannot_be_read_is_told() -> None:
     cluster: Any = Cluster()
     cluster.has_leaders = False
-    with pytest.raises(Unavailable, match="cannot be read yet: no leader"):
+    with pytest.raises(Unavailable, match=r"cannot be read yet: shop\.commands\[0\]: no leader"):
         topics.apply(cluster, [COMMANDS])
 
 

@@ -25,7 +25,7 @@ def members(lost_at: float | None) -> Any:
     callbacks = dict.fromkeys(("on_assign", "on_revoke", "on_lost", "raise_failure", "look_for_group"), nothing)
     membership = Membership()
     membership.lost_at = lost_at
-    identity = SimpleNamespace(sample=nothing)
+    identity = SimpleNamespace(sample=list)
     return SimpleNamespace(membership=membership, must_seek=False, running={}, identity=identity, **callbacks)
 
 

@@ -69,8 +69,20 @@ def test_a_topic_that_a_restarting_broker_denies_is_waited_for() -> None:
 def test_a_topic_that_stays_unknown_ends_the_process() -> None:
     watch = Watch()
     watch.problems.note(PLACE, None, UNKNOWN)
-    with pytest.raises(FatalError, match=r"cannot consume shop\.commands: no broker has known it for 60 s"):
+    with pytest.raises(FatalError, match=r"no broker has known topic shop\.commands for 60 s.*topics apply"):
         watch.poll(2 * MISSING_LIMIT_S)
+
+
+def test_a_topic_that_is_only_written_and_is_gone_is_told_like_an_input() -> None:
+    """Its service looked healthy until it wrote there, and then named neither the topic nor what to do."""
+    watch = Watch()
+    watch.problems.miss(["shop.events"])
+    watch.poll(20)
+    watch.problems.miss(["shop.events"])
+    assert watch.problems.describe() == "no broker knows topic shop.events for 20 s"
+    assert watch.problems.longest_s == 20
+    with pytest.raises(FatalError, match=r"no broker has known topic shop\.events for 60 s.*topics apply"):
+        watch.poll(MISSING_LIMIT_S + 5)
 
 
 @pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError._TIMED_OUT])

@@ -134,8 +134,14 @@ def test_a_broker_that_does_not_answer_is_asked_again(consumer: AssignedConsumer
     assert accounts_of(tasks) == [Account(value=2, text="a2")]
 
 
-def fail(*_: object, **__: object) -> Any:
-    raise KafkaException(KafkaError(KafkaError.INVALID_REQUEST, "away"))
+def raising(error: Exception) -> Any:
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
+
+
+fail = raising(KafkaException(KafkaError(KafkaError.INVALID_REQUEST, "away")))
 
 
 def test_a_restore_that_does_not_move_says_where_it_stands(consumer: AssignedConsumer) -> None:
@@ -143,7 +149,16 @@ def test_a_restore_that_does_not_move_says_where_it_stands(consumer: AssignedCon
     restoration._begin_phase()
     consumer.coming.clear()
     assert not restoration.advance(0, 60)
-    with pytest.raises(FatalError, match=r"has not moved for 0 s;.*shop\.account-changelog\[[01]\]"):
+    with pytest.raises(FatalError, match=r"has not moved for 0 s in shop\.account-changelog\[[01]\].*: an open tr"):
+        restoration.advance(0, 0)
+
+
+def test_a_restore_from_a_topic_that_is_gone_says_which(consumer: AssignedConsumer) -> None:
+    """It said that a transaction hangs, or the broker, or the registry, and named no topic."""
+    restoration, _ = begin(consumer)
+    gone = KafkaException(KafkaError(KafkaError._UNKNOWN_TOPIC, f"{ACCOUNTS}[0]: gone"))
+    consumer.list_offsets = raising(gone)  # type: ignore[method-assign]
+    with pytest.raises(FatalError, match=rf"has not moved for 0 s: {ACCOUNTS}\[0\]: gone \(.*topics apply"):
         restoration.advance(0, 0)
 
 

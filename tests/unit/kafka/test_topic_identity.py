@@ -12,7 +12,7 @@ from ensemble.errors import LostState
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.kafka.worker.topic_identity import TopicIdentity
 
-COMMANDS, CONTROL, CHANGELOG = "shop.commands", "shop.control", "shop.account-changelog"
+COMMANDS, CONTROL, CHANGELOG, EVENTS = "shop.commands", "shop.control", "shop.account-changelog", "shop.events"
 
 
 class Cluster:
@@ -21,15 +21,22 @@ class Cluster:
     def __init__(self) -> None:
         self.ids = {COMMANDS: "first", CONTROL: "second", CHANGELOG: "third"}
         self.changelog_end, self.is_silent = 10, False
+        self.gone = set[str]()
 
     def make_again(self, topic: str) -> None:
         self.ids[topic] = "another"
 
     def describe_topics(self, _: Any, **__: Any) -> dict[str, Future[Any]]:
-        return {name: self._answer(topic_id=topic_id) for name, topic_id in self.ids.items()}
+        ids = {EVENTS: "of no interest", **self.ids}
+        return {name: self._unknown() if name in self.gone else self._answer(topic_id=ids[name]) for name in ids}
 
     def list_offsets(self, specs: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
         return {place: self._answer(offset=self.changelog_end) for place in specs}
+
+    def _unknown(self) -> Future[Any]:
+        answer: Future[Any] = Future()
+        answer.set_exception(KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)))
+        return answer
 
     def _answer(self, **fields: object) -> Future[Any]:
         answer: Future[Any] = Future()
@@ -42,7 +49,10 @@ class Cluster:
 
 def process(cluster: Any) -> TopicIdentity:
     """What a process that starts anew knows."""
-    return TopicIdentity(cluster, group="shop", control=CONTROL, inputs=[COMMANDS, CONTROL], state=[CHANGELOG])
+    inputs = cluster.ids.keys() - {CHANGELOG, EVENTS}
+    return TopicIdentity(
+        cluster, group="shop", control=CONTROL, inputs=inputs, state=[CHANGELOG], others=[COMMANDS, EVENTS]
+    )
 
 
 def start(cluster: Cluster, offsets: list[TopicPartition]) -> TopicIdentity:
@@ -82,6 +92,21 @@ def test_an_input_made_again_is_recognised_by_the_process_that_runs() -> None:
     identity.sample()
     with pytest.raises(LostState, match=COMMANDS):
         identity.sample()
+
+
+@pytest.mark.parametrize("topic", [COMMANDS, CHANGELOG, EVENTS])
+def test_a_topic_that_is_gone_is_told_once_for_each_answer(topic: str) -> None:
+    cluster = Cluster()
+    identity, _ = first_start(cluster)
+    cluster.gone.add(topic)
+    assert [identity.sample(), identity.sample(), identity.sample()] == [[], [topic], []]
+
+
+def test_a_broker_that_is_silent_says_of_no_topic_that_it_is_gone() -> None:
+    cluster = Cluster()
+    identity, _ = first_start(cluster)
+    cluster.is_silent = True
+    assert [identity.sample(), identity.sample()] == [[], []]
 
 
 def test_a_changelog_made_again_is_recognised() -> None:

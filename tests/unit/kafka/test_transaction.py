@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -200,6 +201,12 @@ def test_a_record_that_the_client_itself_refuses_aborts_its_transaction() -> Non
     assert slot.calls == ["begin_transaction", "produce", "abort_transaction"]
 
 
+def test_a_record_that_the_client_does_not_take_is_named_by_its_topic() -> None:
+    slot = Slot(produce=[error(KafkaError._UNKNOWN_TOPIC)])
+    assert slot.commit() is Outcome.ABORTED
+    assert describe(slot.transactions.problem).startswith("shop.events: told to (`ensemble topics apply`")
+
+
 def test_a_commit_without_an_answer_has_an_unclear_end() -> None:
     slot = Slot(commit_transaction=[TIMED_OUT])
     assert slot.commit() is Outcome.UNKNOWN
@@ -359,3 +366,59 @@ def test_records_of_ledgers_and_of_state_that_is_copied_are_reported_each() -> N
     told = [(record[0].removeprefix("shop."), names.get(id(record[4]))) for record in producer.produced]
     assert told[:2] == [("events", None), ("ledger", "ledger")]
     assert told[4:] == [("copied", "copied"), ("copied", "copied"), ("other", None), ("other", None)]
+
+
+class Losing(Recorder):
+    """Reports each record of one topic as not delivered, and refuses to commit then, as the client does."""
+
+    topic = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = 0
+
+    def begin_transaction(self) -> None:
+        self.lost = 0
+
+    def produce(self, *record: Any) -> None:
+        topic, report = record[0], record[4]
+        self.lost += topic == self.topic
+        if report is not None:
+            problem = KafkaError(KafkaError._UNKNOWN_TOPIC) if topic == self.topic else None
+            report(problem, SimpleNamespace(topic=lambda: topic))
+
+    def commit_transaction(self, *_: Any) -> None:
+        if self.lost:
+            raise error(KafkaError._INCONSISTENT, txn_requires_abort=True)
+
+
+@pytest.mark.parametrize("topic", ["shop.events", "shop.ledger", "shop.state", "shop.copied", "shop.other"])
+def test_the_second_attempt_tells_which_record_is_not_delivered_and_why(topic: str) -> None:
+    """The client only counts them: `12 message(s) failed delivery (see individual delivery reports)`."""
+    # given
+    producer, reports = Losing(), {"on_ledger": lambda *_: None, "on_copied": lambda *_: None}
+    transactions = transactions_of(producer, ledger_topics={"shop.ledger"}, copied_topics={"shop.copied"}, **reports)
+    transactions.open(lambda: False, LIMIT_S)
+    outputs: list[Output] = [(f"shop.{name}", b"value", b"key", [], 0) for name in ("events", "ledger")]
+    changes = [(f"shop.{name}", 0, [(b"a", b"1"), (b"b", b"2")]) for name in ("state", "copied", "other")]
+    work = Work(outputs, changes, OFFSETS, group=None)
+
+    # when the topic is gone, and is there again, and goes again
+    producer.topic = topic
+    ends = [transactions.commit(work), transactions.commit(work)]
+    reason, producer.topic = describe(transactions.problem), ""
+    ends += [transactions.commit(work)]
+
+    # then
+    assert ends == [Outcome.ABORTED, Outcome.ABORTED, Outcome.COMMITTED]
+    assert reason.startswith(f"{topic}: Local: Unknown topic (`ensemble topics apply` creates a topic again")
+
+
+def test_reports_of_all_records_are_asked_for_until_a_commit_alone() -> None:
+    producer = Recorder()
+    producer._script["commit_transaction"] = [REQUIRES_ABORT]
+    transactions = transactions_of(producer)
+    transactions.open(lambda: False, LIMIT_S)
+    work = Work([("shop.events", b"value", b"key", [], 0)], [], OFFSETS, group=None)
+    assert [transactions.commit(work) for _ in range(3)] == [Outcome.ABORTED, Outcome.COMMITTED, Outcome.COMMITTED]
+    assert [record[4] is not None for record in producer.produced] == [False, True, False]

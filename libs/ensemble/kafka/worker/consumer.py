@@ -88,7 +88,7 @@ class ConsumerPoller:
         if not self._is_group_known:
             self.capture_group()
         self._assignment.look_for_group(self.consumer)
-        self._assignment.identity.sample()
+        self.problems.miss(self._assignment.identity.sample())
         if self._assignment.must_seek:
             return []  # a rebalance callback had to abort: these records come again
         return self._running_records(records)

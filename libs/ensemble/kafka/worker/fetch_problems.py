@@ -1,9 +1,12 @@
-"""Watches what a consumer cannot read: passing trouble is waited out with a message, what stays ends the process."""
+"""Watches what a consumer cannot read, and topics that are gone.
+
+Passing trouble is waited out with a message, what stays ends the process.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ensemble.errors import FatalError
-from ensemble.kafka.errors import PASSING
+from ensemble.kafka.errors import PASSING, UNKNOWN_TOPIC
 from ensemble.kafka.records import TopicPlace
 from ensemble.program import command
 
@@ -26,9 +29,6 @@ _FORGET_S: Final = 10.0
 """The client tells of a fetch that fails at least this often."""
 _LOOK_EVERY_S: Final = 5.0
 _LOOK_TIMEOUT_S: Final = 2.0
-_MISSING: Final = frozenset(
-    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
-)
 
 
 @dataclass
@@ -56,13 +56,20 @@ class FetchProblems:
 
     def note(self, place: TopicPlace, offset: int | None, error: KafkaError) -> None:
         """Note an error that the consumer met at a place."""
-        if error.code() in _MISSING:
-            if self._missing.setdefault(place[0], self._now()) == self._now():
-                log.warning("consumer.delayed", topic=place[0], reason=f"{error.str()}; waiting, {MISSING_LIMIT_S:g} s")
+        if error.code() in UNKNOWN_TOPIC:
+            self.miss([place[0]])
         elif offset is None or offset < 0 or error.code() in PASSING:
             log.warning("consumer.failed", reason=error.str())
         else:
             self._note_stuck(place, offset, error.str())
+
+    def miss(self, topics: Iterable[str]) -> None:
+        """Note topics of the service, read or written, that a broker has just said not to know."""
+        for topic in topics:
+            if topic not in self._missing:
+                self._missing[topic] = self._now()
+                reason = f"no broker knows it; waiting, {MISSING_LIMIT_S:g} s"
+                log.warning("topic.missing", topic=topic, reason=reason)
 
     def _note_stuck(self, place: TopicPlace, offset: int, reason: str) -> None:
         now, stuck = self._now(), self._stuck.get(place)
@@ -87,7 +94,8 @@ class FetchProblems:
     @property
     def longest_s(self) -> float:
         """How long the longest of them has lasted."""
-        return max((self._now() - stuck.since for stuck in self._stuck.values()), default=0.0)
+        begins = [*(stuck.since for stuck in list(self._stuck.values())), *self._missing.values()]
+        return self._now() - min(begins, default=self._now())
 
     def check(self) -> None:
         """Raise FatalError if something could not be read for too long."""
@@ -107,12 +115,12 @@ class FetchProblems:
     def _look_for_topics(self) -> None:
         for topic, since in list(self._missing.items()):
             if self._exists(topic):
-                log.info("consumer.resumed", topic=topic)
+                log.info("topic.found", topic=topic)
                 del self._missing[topic]
             elif self._now() - since >= MISSING_LIMIT_S:
                 raise FatalError(
-                    f"cannot consume {topic}: no broker has known it for {MISSING_LIMIT_S:g} s. If it was deleted, its "
-                    f"records are gone; `{command('topics apply')}` creates it again"
+                    f"no broker has known topic {topic} for {MISSING_LIMIT_S:g} s. If it was deleted, its records are "
+                    f"gone; `{command('topics apply')}` creates it again"
                 )
 
     def _at(self, place: TopicPlace, stuck: _StuckFetch) -> str:

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState, SchemasUnavailable
-from ensemble.kafka.errors import PASSING
+from ensemble.kafka.errors import PASSING, explain
 from ensemble.kafka.offsets import high_watermarks, low_watermarks
 from ensemble.kafka.reading import poll_batch
 from ensemble.kafka.records import TopicPlace
@@ -54,7 +54,7 @@ class Restoration:
         """The partitions that are not read to their end, and those ends."""
         self._sources: dict[TopicPlace, RestoreSource] = {}
         self._phases = list(PHASES)
-        self._moved_at = time.monotonic()
+        self._moved_at, self._delay = time.monotonic(), ""
 
     def advance(self, timeout_s: float, stall_s: float) -> bool:
         """Read for a moment, and return whether everything is restored.
@@ -69,13 +69,13 @@ class Restoration:
                 self._begin_phase()
             self._read(timeout_s)
         except KafkaException as error:
-            log.warning("restore.delayed", reason=error.args[0].str())
+            self._note_delay(error.args[0])
         except SchemasUnavailable as error:
             self._wait(str(error))
         except StartOver:
             self._phases, self._ends, self._waiting = list(PHASES), {}, []
         if self._progress() != before:
-            self._moved_at = time.monotonic()
+            self._moved_at, self._delay = time.monotonic(), ""
         self._check_moving(stall_s)
         return False
 
@@ -130,7 +130,7 @@ class Restoration:
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._reach_end(place, record.offset())
             elif error.code() in PASSING:
-                log.warning("restore.delayed", reason=error.str())
+                self._note_delay(error)
             else:
                 raise FatalError(f"cannot restore from {record.topic()}[{record.partition()}]: {error.str()}")
 
@@ -139,7 +139,12 @@ class Restoration:
         if place in self._ends and offset >= self._ends[place]:
             del self._ends[place]
 
+    def _note_delay(self, error: KafkaError) -> None:
+        self._delay = explain(error)
+        log.warning("restore.delayed", reason=self._delay)
+
     def _wait(self, reason: str) -> None:
+        self._delay = reason
         if reason != self._last_reason:
             log.warning("restore.delayed", reason=reason)
             self._last_reason = reason
@@ -148,7 +153,5 @@ class Restoration:
     def _check_moving(self, stall_s: float) -> None:
         if time.monotonic() - self._moved_at > stall_s:
             places = ", ".join(f"{topic}[{partition}]" for topic, partition in self._ends)
-            raise FatalError(
-                f"restore has not moved for {stall_s:g} s; an open transaction hangs, the broker is away, or the "
-                f"schema registry: {places}"
-            )
+            reason = self._delay or "an open transaction hangs, or the broker is away"
+            raise FatalError(f"restore has not moved for {stall_s:g} s{f' in {places}' if places else ''}: {reason}")

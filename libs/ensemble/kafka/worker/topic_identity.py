@@ -18,9 +18,11 @@ from confluent_kafka.admin import AdminClient
 
 from ensemble.engine.compiled import CompiledService
 from ensemble.errors import LostState
+from ensemble.kafka.errors import UNKNOWN_TOPIC
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.kafka.offsets import high_watermarks
 from ensemble.program import command
+from ensemble.service.topics import used_topics
 
 log = structlog.get_logger()
 
@@ -37,11 +39,20 @@ class TopicIdentity:
     """
 
     def __init__(
-        self, admin: AdminClient, *, group: str, control: str, inputs: Iterable[str], state: Iterable[str]
+        self,
+        admin: AdminClient,
+        *,
+        group: str,
+        control: str,
+        inputs: Iterable[str],
+        state: Iterable[str],
+        others: Iterable[str] = (),
     ) -> None:
-        """Ask nothing yet. `inputs` has the control topic; `state` are changelogs and ledgers."""
+        """Ask nothing yet. `inputs` has the control topic; `state` are changelogs and ledgers; `others` only exist."""
         self._admin, self._group, self._control = admin, group, control
         self._inputs, self._state = frozenset(inputs), sorted(state)
+        self._names = self._inputs | set(self._state)
+        self._others = frozenset(others)
         self.ids: dict[str, str] = {}
         """The id of each topic that the broker has told, or that was recorded."""
         self._recorded: dict[int, Recorded] = {}
@@ -58,7 +69,10 @@ class TopicIdentity:
         """Return the identity of a service's topics."""
         service = compiled.service
         state = (topic.name for topic in (*service.changelogs, *service.ledgers))
-        return cls(admin, group=service.name, control=service.control.name, inputs=compiled.inputs, state=state)
+        others = (topic.name for topic in used_topics(service))
+        return cls(
+            admin, group=service.name, control=service.control.name, inputs=compiled.inputs, state=state, others=others
+        )
 
     def compare_committed(self, committed: Iterable[TopicPartition]) -> None:
         """Compare the topics with the texts beside these offsets, and with those that this process has met."""
@@ -82,14 +96,19 @@ class TopicIdentity:
             self._ends.setdefault(partition, {})[topic] = end
             self._texts.pop(partition, None)
 
-    def sample(self) -> None:
-        """Compare now and then while the service runs, without waiting for the broker's answer."""
+    def sample(self) -> list[str]:
+        """Compare now and then while the service runs, without waiting for the broker's answer.
+
+        Returns the topics that the broker has just said not to know, of all that the service uses.
+        """
         now = time.monotonic()
         if self._answers is not None and all(answer.done() for answer in self._answers.values()):
             answers, self._answers = self._answers, None
             self._compare_ids(self._collect(answers, 0))
-        elif self._answers is None and now >= self._next:
+            return [name for name, answer in answers.items() if _is_unknown(answer)]
+        if self._answers is None and now >= self._next:
             self._next, self._answers = now + _EVERY_S, self._request()
+        return []
 
     def metadata(self, topic: str, partition: int) -> str:
         """Return the text to commit beside an offset: none where the ids are not known, or take too much room."""
@@ -121,12 +140,12 @@ class TopicIdentity:
             self._recorded.pop(partition, None)
 
     def _request(self) -> Mapping[str, Future[Any]]:
-        names = TopicCollection(sorted(self._inputs | set(self._state)))
+        names = TopicCollection(sorted(self._names | self._others))
         answers: Mapping[str, Future[Any]] = self._admin.describe_topics(names, request_timeout=_TIMEOUT_S)
         return answers
 
     def _collect(self, answers: Mapping[str, Future[Any]], limit_s: float) -> dict[str, str]:
-        ids = {name: _id_in(answer, limit_s) for name, answer in answers.items()}
+        ids = {name: _id_in(answer, limit_s) for name, answer in answers.items() if name in self._names}
         return {name: topic_id for name, topic_id in ids.items() if topic_id}
 
     def _compare_ids(self, ids: dict[str, str]) -> None:
@@ -136,8 +155,7 @@ class TopicIdentity:
             [f"topic {name} was deleted and made again" for name in changed],
             [name for name in changed if name in self._inputs],
         )
-        topics = self._inputs | set(self._state)
-        ids_before = {name: topic_id for part in earlier for name, topic_id in part.items() if name in topics}
+        ids_before = {name: topic_id for part in earlier for name, topic_id in part.items() if name in self._names}
         if self.ids != ids_before | ids:
             self.ids = ids_before | ids
             self._texts.clear()
@@ -170,10 +188,15 @@ class TopicIdentity:
 
 
 def _id_in(answer: Future[Any], limit_s: float) -> str:
-    """Return a topic's id; "" if the broker does not say it, or does not know the topic, which others tell."""
+    """Return a topic's id; "" if the broker does not say it, or does not know the topic."""
     try:
         topic_id = str(answer.result(limit_s).topic_id)
     except (KafkaException, TimeoutError) as error:
         log.debug("topic.unidentified", reason=str(error))
         return ""
     return "" if topic_id == _NO_ID else topic_id
+
+
+def _is_unknown(answer: Future[Any]) -> bool:
+    error = answer.exception(0)
+    return isinstance(error, KafkaException) and error.args[0].code() in UNKNOWN_TOPIC

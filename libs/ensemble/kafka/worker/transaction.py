@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -20,7 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from ensemble.clock import until
 from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.authorization import REFUSALS
-from ensemble.kafka.errors import client_error, retry
+from ensemble.kafka.errors import client_error, explain, retry
 from ensemble.kafka.worker.bounded_calls import BoundedCalls
 from ensemble.kafka.worker.crash_points import Reached, nothing_happens
 from ensemble.kafka.worker.fencing import SlotRivals
@@ -42,6 +42,8 @@ _UNACCEPTABLE: Final = frozenset(
 """Errors of a record that will be refused however often it is written."""
 _FORGOTTEN: Final = KafkaError.INVALID_PRODUCER_ID_MAPPING
 """The broker no longer knows the transactional id, which had no transaction for days."""
+_UNDELIVERED: Final = KafkaError._INCONSISTENT
+"""The client counts the records that were not delivered, and does not say which, or why."""
 _RETRY_PAUSE_S: Final = 0.05
 _INIT_S: Final = 1.0
 """`init_transactions` is called for so long at once: it goes on where it was when it is called again."""
@@ -60,24 +62,34 @@ class Outcome(Enum):
 
 def describe(problem: KafkaError | None) -> str:
     """Return why a transaction did not commit."""
-    if problem is None:
-        return "its outcome was not known"
-    if problem.code() == KafkaError.INVALID_TIMESTAMP:
-        return (
-            "the broker refuses the timestamps of this process: this machine's clock and the broker's differ by more "
-            "than the topic allows (message.timestamp.after.max.ms, an hour by default, if this one is ahead); set "
-            f"the clock right ({problem.str()})"
-        )
-    return problem.str()
+    return explain(problem) if problem is not None else "its outcome was not known"
 
 
 def _may_pass(problem: KafkaError) -> bool:
     return problem.retriable() and not problem.txn_requires_abort()
 
 
+def _refused(topic: str, problem: KafkaError) -> KafkaError:
+    """Return the error of a record that was not written, with its topic. Its transaction can be aborted."""
+    return KafkaError(problem.code(), f"{topic}: {problem.str()}", fatal=problem.fatal(), txn_requires_abort=True)
+
+
 def is_unacceptable(problem: KafkaError | None) -> bool:
     """Return whether a transaction failed because of what it held, and would fail again."""
     return problem is not None and problem.code() in _UNACCEPTABLE
+
+
+Report = Callable[[KafkaError | None, Message], None]
+"""Is called with what became of a record, and the record."""
+
+
+class _Reports(NamedTuple):
+    """What hears of a transaction's records: of facts, of the first change, of copied changes, and of all others."""
+
+    ledger: Report | None
+    state: Report | None
+    copied: Report | None
+    other: Report | None = None
 
 
 Changes = tuple[str, int, Sequence[Change]]
@@ -105,10 +117,10 @@ class Transactions:
         timeout_s: float,
         rivals: SlotRivals,
         ledger_topics: Collection[str] = (),
-        on_ledger: Callable[[KafkaError | None, Message], None] | None = None,
-        on_state: Callable[[KafkaError | None, Message], None] | None = None,
+        on_ledger: Report | None = None,
+        on_state: Report | None = None,
         copied_topics: Collection[str] = (),
-        on_copied: Callable[[KafkaError | None, Message], None] | None = None,
+        on_copied: Report | None = None,
         stamp: Callable[[], int] = int,
         explain: Callable[[KafkaError], str] = KafkaError.str,
         reached: Reached = nothing_happens,
@@ -123,8 +135,10 @@ class Transactions:
         """
         self._config, self._timeout_s, self._rivals = config, timeout_s, rivals
         self._make_producer, self._now, self._began_at = make_producer, now, 0.0
-        self._ledger_topics, self._on_ledger, self._on_state = frozenset(ledger_topics), on_ledger, on_state
-        self._copied_topics, self._on_copied = frozenset(copied_topics), on_copied
+        self._ledger_topics, self._copied_topics = frozenset(ledger_topics), frozenset(copied_topics)
+        self._seldom = self._reports = _Reports(on_ledger, on_state, on_copied)
+        self._always = _Reports(*map(self._noting, self._seldom))
+        self._undelivered: KafkaError | None = None
         self._explain, self._reached, self._stamp = explain, reached, stamp
         self._slot = str(config["transactional.id"])
         self._longest_s = config["transaction.timeout.ms"] / 1000
@@ -192,7 +206,7 @@ class Transactions:
         Their order makes the commit correct, and flushing before the offsets makes it fast.
         """
         producer = self._live()
-        self._began_at = self._now()
+        self._began_at, self._undelivered = self._now(), None
         try:
             producer.begin_transaction()  # 1
             self._produce(producer, work)  # 2
@@ -209,6 +223,7 @@ class Transactions:
         except (KafkaException, SystemError) as error:
             return self._unclear(client_error(error))
         self._reached("after-commit")
+        self._reports = self._seldom
         return Outcome.COMMITTED
 
     @property
@@ -228,23 +243,39 @@ class Transactions:
 
     def _produce(self, producer: Producer, work: Work) -> None:
         produce, ledgers, stamp = producer.produce, self._ledger_topics, self._stamp()
+        on_ledger, on_state, on_copied, on_other = self._reports
         for topic, value, key, headers, partition in work.outputs:
-            report = self._on_ledger if topic in ledgers else None
+            report = on_ledger if topic in ledgers else on_other
             try:
                 produce(topic, value, key, partition, report, None, stamp, headers)
             except BufferError:
                 self._produce_when_possible(producer, topic, value, key, partition, report, None, stamp, headers)
-        report, copied = self._on_state, self._copied_topics
+            except KafkaException as error:
+                raise KafkaException(_refused(topic, error.args[0])) from error
+        report, copied = on_state, self._copied_topics
         for topic, partition, changes in work.changes:
-            report_others = self._on_copied if topic in copied else None
+            report_others = on_copied if topic in copied else on_other
             report = report or report_others
             for key, value in changes:
                 try:
                     produce(topic, value, key, partition, report, None, stamp)
                 except BufferError:
                     self._produce_when_possible(producer, topic, value, key, partition, report, None, stamp)
+                except KafkaException as error:
+                    raise KafkaException(_refused(topic, error.args[0])) from error
                 report = report_others
             report = None
+
+    def _noting(self, report: Report | None) -> Report:
+        """Return a report that notes the first record that is not delivered, besides what `report` does."""
+
+        def note(error: KafkaError | None, record: Message) -> None:
+            if error is not None and self._undelivered is None:
+                self._undelivered = _refused(record.topic() or "", error)
+            if report is not None:
+                report(error, record)
+
+        return note
 
     def _produce_when_possible(self, producer: Producer, *record: Any) -> None:
         """Write a record that the client's full buffer had no space for, once the broker has taken others."""
@@ -271,6 +302,7 @@ class Transactions:
     def _abort(self, error: KafkaException) -> Outcome:
         """Abort, or let a new producer's start abort: before the commit call nothing can have taken effect."""
         reason = self._judge(error)
+        self._reports = self._always  # the next attempt tells which record it is, should it fail like this one
         log.warning("transaction.aborted", reason=describe(reason), slot=self._slot)
         if reason.code() == _FORGOTTEN:
             self._discard()  # the client keeps an id that the broker has forgotten, if only offsets were to be sent
@@ -310,6 +342,8 @@ class Transactions:
         reason: KafkaError = error.args[0]
         if reason.code() == KafkaError._FATAL:
             reason = self._fatal_reason(reason)
+        elif reason.code() == _UNDELIVERED and self._undelivered is not None:
+            reason = self._undelivered
         self.problem = reason
         if reason.code() in REFUSALS:
             raise FatalError(self._explain(reason))
