@@ -66,7 +66,11 @@ class Told:
         self.running: dict[int, Any] = {0: task()}
         self.told: list[Any] = []
         self.failure: Exception | None = None
-        self.identity = SimpleNamespace(sample=lambda: self.told.append("sample"))
+        self.identity = SimpleNamespace(sample=self._sample)
+
+    def _sample(self) -> list[str]:
+        self.told.append("sample")
+        return []
 
     def raise_failure(self) -> None:
         if self.failure is not None:
@@ -217,7 +221,12 @@ def test_after_a_batch_that_was_undone_the_consumer_is_sent_back_first(world: Wo
 
 def test_what_was_polled_while_a_callback_undid_a_batch_comes_again(world: World) -> None:
     world.group.coming = [record(0)]
-    world.told.identity = SimpleNamespace(sample=lambda: setattr(world.told, "must_seek", True))
+
+    def undo() -> list[str]:
+        world.told.must_seek = True
+        return []
+
+    world.told.identity = SimpleNamespace(sample=undo)
     assert world.poller.poll(0.5, LIMIT) == []
 
 

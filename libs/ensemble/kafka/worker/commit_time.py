@@ -2,7 +2,7 @@
 
 A transaction costs about the same however little it holds. What only changes the service's own state is awaited by
 nobody: this process alone reads it, and the next batch has a transaction anyway, as a rule moments later
-(see docs/adr/0045-state-alone-waits.md).
+(see docs/adr/0043-state-alone-waits.md).
 """
 
 from __future__ import annotations
