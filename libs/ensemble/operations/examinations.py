@@ -32,7 +32,7 @@ from ensemble.operations.permissions import Others, compare_permissions
 from ensemble.operations.schema_registry import has_registry, registry_problems
 from ensemble.operations.session import Session
 from ensemble.operations.status import Status
-from ensemble.operations.topics import compare_topics
+from ensemble.operations.topics import TopicSummary, compare_topics
 from ensemble.program import command
 from ensemble.quantities import quantity
 from ensemble.topology import BrokerLifetimes, check_topology
@@ -107,11 +107,15 @@ def _ask_topics(session: Session) -> Answer:
     findings = [problem("topics", f"missing: {_names(missing)}", command("topics apply"))] if missing else []
     wrong = [row for row in rows if row.status == "wrong"]
     findings += [problem(row.topic, f"{row.topic} is wrong: {row.detail}", command("topics list")) for row in wrong]
-    slow = [row.topic for row in rows if row.advice]
-    if slow:
-        message = f"superseded records stay for long, which makes restores slow: {_names(slow)}"
-        findings.append(warning("topics", message, command("topics list --json")))
+    for reason in sorted({_reason_of(row) for row in rows if row.advice}):
+        named = _names([row.topic for row in rows if row.advice and _reason_of(row) == reason])
+        findings.append(warning("topics", f"{reason}: {named}", command("topics list --json")))
     return Answer(f"{quantity(len(rows), 'topic')} as declared", findings)
+
+
+def _reason_of(row: TopicSummary) -> str:
+    """Return why a topic would better be set otherwise, without the command."""
+    return row.advice.partition("; kafka-configs")[0]
 
 
 def _ask_declarations(session: Session, services: Sequence[Service]) -> Answer:

@@ -1,5 +1,6 @@
 """Topics on the cluster, compared with the catalogue; what is missing is made, what is wrong is told."""
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -92,6 +93,41 @@ def test_a_compacted_topic_that_is_hardly_ever_cleaned_is_fine_and_said_to_be_sl
     assert state.advice.endswith("--entity-name shop.account-changelog --add-config segment.ms=3600000")
     cluster.settings[STATE.name] = STATE.config()
     assert topics.compare(cluster, [STATE])[0].advice == ""
+
+
+@pytest.mark.parametrize("limit", [{"retention.ms": "604800000"}, {"retention.bytes": "1073741824"}])
+def test_a_topic_whose_records_are_kept_for_ever_may_have_no_limit(limit: dict[str, str]) -> None:
+    """A ledger made by hand lost its facts after a week, the broker's default, and no command brings them back."""
+    ledger = Topic("shop.ledger", "shop", "account_id", partitions=2, cleanup="delete", retention=None)
+    cluster: Any = Cluster(shop__ledger=(2, "delete"))
+    cluster.settings[ledger.name] = ledger.config() | limit
+    [(name, value)] = limit.items()
+    [(_, status, detail)] = states(cluster, ledger)
+    assert status == "wrong"
+    assert detail.startswith(f"has {name} {value}, but its records have to be kept for ever: kafka-configs --alter ")
+    assert detail.endswith(f" --entity-name shop.ledger --add-config {name}=-1")
+    cluster.settings[ledger.name] = ledger.config() | {"retention.bytes": "-1"}
+    assert [status for _, status, _ in states(cluster, ledger)] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "limit", "words"),
+    [
+        (COMMANDS, {"retention.ms": "1000"}, "records are removed earlier than declared.*retention.ms=604800000$"),
+        (COMMANDS, {"retention.bytes": "1"}, "records are removed earlier than declared.*retention.bytes=-1$"),
+        (COMMANDS, {"max.message.bytes": "9"}, "refused as too large; .*max.message.bytes=1048576$"),
+        (STATE, {"max.message.bytes": "9"}, "refused as too large; .*shop.account-changelog .*bytes=1048576$"),
+        (COMMANDS, {"retention.ms": "-1"}, "^$"),
+        (COMMANDS, {"retention.ms": "604800001", "max.message.bytes": "1048577"}, "^$"),
+        (STATE, {"retention.ms": "1", "retention.bytes": "1"}, "^$"),
+    ],
+)
+def test_a_limit_below_the_declared_one_is_advised_against(topic: Topic, limit: dict[str, str], words: str) -> None:
+    cluster: Any = Cluster(shop__commands=(2, "delete"), shop__account_changelog=(3, "compact"))
+    cluster.settings[topic.name] = topic.config() | limit
+    [state] = topics.compare(cluster, [topic])
+    assert state.status == "ok"
+    assert re.search(words, state.advice)
 
 
 def test_a_topic_that_this_user_may_not_see_is_not_made() -> None:

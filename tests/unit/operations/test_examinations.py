@@ -130,7 +130,7 @@ def topic_states() -> list[TopicState]:
     return [
         TopicState(first, "missing"),
         TopicState(second, "wrong", "8 partitions"),
-        TopicState(third, "ok", "", "slow"),
+        TopicState(third, "ok", "", "restores are slow; too large; kafka-configs --alter --add-config a=1"),
     ]
 
 
@@ -140,7 +140,7 @@ def test_topics_that_are_missing_wrong_or_slow_to_restore_are_named() -> None:
     assert told(answer.findings) == [
         ("problem", f"missing: {first}"),
         ("problem", f"{second} is wrong: 8 partitions"),
-        ("warning", f"superseded records stay for long, which makes restores slow: {third}"),
+        ("warning", f"restores are slow; too large: {third}"),
     ]
     assert answer.well == "3 topics as declared"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, Literal
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]  # unmarked re-exports
 
@@ -19,8 +21,11 @@ from ensemble.service.catalogue import COMPACTION, Catalogue, Topic
 from ensemble.service.service import Service
 from ensemble.service.topics import used_topics
 
+log = structlog.get_logger()
+
 LIMIT_S: Final = 300.0
 """How long each of these waits for a cluster that is slow, or still coming up."""
+_UNLIMITED: Final = "-1"
 _LOOK_EVERY_S: Final = 0.05
 _PAUSE_S: Final = 0.5
 _PASSING: Final = PASSING - {KafkaError.UNKNOWN_TOPIC_OR_PART}
@@ -46,7 +51,9 @@ def all_topics(catalogue: Catalogue, services: Iterable[Service]) -> list[Topic]
 
 
 def compare(admin: AdminClient, topics: Iterable[Topic], limit_s: float = LIMIT_S) -> list[TopicState]:
-    """Return each topic's state on the cluster: missing, wrong partition count or cleanup policy, or ok.
+    """Return each topic's state on the cluster: missing, ok, or wrong in its partition count, cleanup policy or limits.
+
+    Limits are wrong that remove what has to be kept for ever; others are advised against.
 
     Raises Unavailable if the cluster does not answer within `limit_s`.
     """
@@ -71,7 +78,7 @@ def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[
         if topic not in present:
             states.append(TopicState(topic, "missing", "does not exist"))
             continue
-        wrong = _differences(topic, len(existing[topic.name].partitions), settings[topic.name]["cleanup.policy"])
+        wrong = _differences(topic, len(existing[topic.name].partitions), settings[topic.name])
         advice = _advice(topic, settings[topic.name])
         states.append(TopicState(topic, "wrong" if wrong else "ok", "; ".join(wrong), advice))
     return states
@@ -108,37 +115,70 @@ def _create(admin: AdminClient, topics: list[Topic], replication: int, limit_s: 
 
 
 def require(admin: AdminClient, service: Service, limit_s: float = LIMIT_S) -> None:
-    """Raise ConfigurationError unless every topic of the service exists and is as declared."""
-    bad = [state for state in compare(admin, used_topics(service), limit_s) if state.status != "ok"]
+    """Raise ConfigurationError unless every topic of the service exists and is as declared. Advice is logged."""
+    states = compare(admin, used_topics(service), limit_s)
+    for state in states:
+        if state.advice:
+            log.warning("topic.limited", topic=state.topic.name, reason=state.advice)
+    bad = [state for state in states if state.status != "ok"]
     if bad:
-        states = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)
+        differences = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)
         raise ConfigurationError(
-            f"topics are not as the catalogue says: {states}. Missing ones are made by `{command('topics apply')}`; "
-            "wrong ones have to be put right by hand"
+            f"topics are not as the catalogue says: {differences}. Missing ones are made by "
+            f"`{command('topics apply')}`; wrong ones have to be put right by hand"
         )
 
 
-def _differences(topic: Topic, partitions: int, cleanup: str) -> list[str]:
-    wrong = []
+def _differences(topic: Topic, partitions: int, settings: Mapping[str, str]) -> list[str]:
+    wrong, cleanup = [], settings["cleanup.policy"]
     if partitions != topic.partitions:
         wrong.append(f"has {partitions} partitions, not {topic.partitions}")
     if cleanup != topic.cleanup:
         wrong.append(f"has cleanup.policy {cleanup}, not {topic.cleanup}")
+    limits = _early_ends(topic, settings)
+    if limits and topic.retention is None:
+        given = ", ".join(f"{name} {settings[name]}" for name in limits)
+        wrong.append(f"has {given}, but its records have to be kept for ever: {_alteration(topic, limits)}")
     return wrong
 
 
-def _advice(topic: Topic, settings: dict[str, str]) -> str:
-    """Return how to have a compacted topic cleaned in time; empty if it is, or the broker does not tell."""
-    if topic.cleanup != "compact":
-        return ""
-    changes = {name: value for name, value in COMPACTION.items() if float(settings.get(name, value)) > float(value)}
-    if not changes:
-        return ""
+def _advice(topic: Topic, settings: Mapping[str, str]) -> str:
+    """Return what would better be set otherwise, and how; empty if nothing is, or the broker does not tell."""
+    declared, changes, reasons = topic.config(), dict[str, str](), list[str]()
+
+    def note(reason: str, names: Iterable[str]) -> None:
+        changes.update(found := {name: declared.get(name, _UNLIMITED) for name in names})
+        reasons.extend([reason] if found else [])
+
+    if topic.cleanup == "compact":
+        slow = [name for name, value in COMPACTION.items() if float(settings.get(name, value)) > float(value)]
+        note("superseded records stay for long, which makes restores slow", slow)
+    elif topic.retention is not None:
+        note("records are removed earlier than declared, also such as nobody has read", _early_ends(topic, settings))
+    note("records that it is declared for are refused as too large", _below(settings, declared, ["max.message.bytes"]))
+    return "; ".join([*reasons, _alteration(topic, changes)]) if changes else ""
+
+
+def _early_ends(topic: Topic, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings, as they should be, by which the cluster removes records sooner than declared."""
+    if topic.cleanup != "delete":
+        return {}
+    declared = {"retention.ms": topic.config()["retention.ms"], "retention.bytes": _UNLIMITED}
+    return {name: declared[name] for name in _below(settings, declared, declared)}
+
+
+def _below(settings: Mapping[str, str], declared: Mapping[str, str], names: Iterable[str]) -> list[str]:
+    """Return those of these limits that are lower than declared; -1 is none."""
+    return [name for name in names if _limit(settings.get(name, declared[name])) < _limit(declared[name])]
+
+
+def _limit(value: str) -> float:
+    return inf if value == _UNLIMITED else float(value)
+
+
+def _alteration(topic: Topic, changes: Mapping[str, str]) -> str:
     entries = ",".join(f"{name}={value}" for name, value in changes.items())
-    return (
-        f"superseded records stay for long, which makes restores slow; kafka-configs --alter --entity-type topics "
-        f"--entity-name {topic.name} --add-config {entries}"
-    )
+    return f"kafka-configs --alter --entity-type topics --entity-name {topic.name} --add-config {entries}"
 
 
 def _settings(admin: AdminClient, topics: list[Topic], limit_s: float) -> dict[str, dict[str, str]]:
