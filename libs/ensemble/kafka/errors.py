@@ -58,6 +58,11 @@ def explain(problem: KafkaError) -> str:
                 "more than the topic allows (message.timestamp.after.max.ms, an hour by default, if this one is "
                 f"ahead); set the clock right ({problem.str()})"
             )
+        case KafkaError.INCONSISTENT_GROUP_PROTOCOL:
+            return (
+                f"{problem.str()}: another consumer, which is no process of this service or of another release, is in "
+                f"its group; `{command('consumers list')}` shows it"
+            )
         case code if code in UNKNOWN_TOPIC:
             advice = f"`{command('topics apply')}` creates a topic again that was deleted; its records are gone"
             return f"{problem.str()} ({advice})"

@@ -10,7 +10,7 @@ It also waits without end for a coordinator that it has known before its broker 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -23,6 +23,15 @@ _PATIENCE_S: Final = 5.0
 """After so long a question is asked anew, of another client, which has twice the time: brokers may be slow, ..."""
 _MOST_PATIENCE_S: Final = 60.0
 """... up to that."""
+
+
+def strangers_among(members: Iterable[Any], group: str) -> list[str]:
+    """Return which members are no processes of the group's service, by client id and host.
+
+    A service's client id is its name and its instance's.
+    """
+    others = [member for member in members if not str(member.client_id).startswith(f"{group}-")]
+    return sorted(f"{member.client_id} on {str(member.host).lstrip('/')}" for member in others)
 
 
 class GroupDescriptions:

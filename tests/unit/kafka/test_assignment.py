@@ -337,6 +337,63 @@ def test_a_member_that_gets_nothing_is_ready_although_nobody_tells_it(group: Gro
     assert members.membership.is_member is is_member
 
 
+class SharedGroup(Logs):
+    """An admin client that tells who is in the group, or does not answer."""
+
+    clients: list[str] | None = None
+
+    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, Future[Any]]:
+        described: Future[Any] = Future()
+        if self.clients is None:
+            described.set_exception(KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE)))
+        else:
+            members = [SimpleNamespace(client_id=name, host="/10.0.0.7") for name in self.clients]
+            described.set_result(SimpleNamespace(members=members))
+        return {names[0]: described}
+
+
+def look(members: Assignment, consumer: Any) -> str:
+    members.membership.is_member, members._next_lookup_at = True, 0.0
+    members.look_for_group(consumer)
+    return members.strangers
+
+
+def test_a_stranger_in_the_group_is_told_until_it_has_gone() -> None:
+    """It takes partitions whose records nobody handles, and every process looked healthy."""
+    # given one of two partitions, and a broker that does not answer at first
+    group, consumer = SharedGroup(), NotingConsumer({})
+    members = assignment(logs=group)
+    members.on_assign(consumer, places(*INPUTS))  # type: ignore[arg-type]  # it has all that is called
+    assert look(members, consumer) == ""
+
+    # when it does
+    group.clients = ["shop-0", "consumer-shop-1"]
+    assert look(members, consumer).startswith("consumer-shop-1 on 10.0.0.7 in consumer group shop is no process of")
+
+    # then the stranger is told until the other partition comes too
+    group.clients = None
+    assert look(members, consumer)
+    members.on_assign(consumer, places(*HALF))  # type: ignore[arg-type]  # it has all that is called
+    assert look(members, consumer) == ""
+
+
+def test_other_processes_of_the_service_are_no_strangers() -> None:
+    group, consumer = SharedGroup(), NotingConsumer({})
+    members, group.clients = assignment(logs=group), ["shop-0", "shop-of-another-host"]
+    members.on_assign(consumer, places(*INPUTS))  # type: ignore[arg-type]  # it has all that is called
+    assert look(members, consumer) == ""
+
+
+def test_a_stranger_that_takes_a_partition_away_is_looked_for() -> None:
+    group, consumer = SharedGroup(), NotingConsumer({})
+    members = assignment(logs=group)
+    members.on_assign(consumer, places(*INPUTS, *HALF))  # type: ignore[arg-type]  # it has all that is called
+    assert look(members, consumer) == ""
+    group.clients = ["rdkafka"]
+    members.on_revoke(consumer, places(*HALF))  # type: ignore[arg-type]  # it has all that is called
+    assert look(members, consumer).startswith("rdkafka on 10.0.0.7")
+
+
 @pytest.mark.parametrize(
     ("failure", "words"),
     [

@@ -90,3 +90,19 @@ def test_trouble_of_a_rolling_restart_is_waited_out(code: int) -> None:
     watch = Watch()
     watch.poll(10 * STUCK_LIMIT_S, KafkaError(code, "passing"))
     assert not watch.problems.has_any
+
+
+def test_why_the_group_does_not_let_a_process_in_is_known_for_a_while() -> None:
+    """A stranger in its group kept a service out for ever, which said `no partitions assigned yet`."""
+    watch = Watch()
+    watch.problems.note(("", 0), None, KafkaError(KafkaError.INCONSISTENT_GROUP_PROTOCOL, "JoinGroup failed"))
+    assert watch.problems.why_not_joined().startswith("JoinGroup failed: another consumer, which is no process of")
+    assert watch.problems.describe() == "", "a process that works is ready all the same"
+    watch.poll(10)
+    assert watch.problems.why_not_joined() == ""
+
+
+def test_a_topic_that_cannot_be_fetched_for_a_moment_is_no_reason_of_the_group() -> None:
+    watch = Watch()
+    watch.problems.note(PLACE, None, KafkaError(KafkaError._TRANSPORT, "gone"))
+    assert watch.problems.why_not_joined() == ""

@@ -19,7 +19,7 @@ from ensemble.engine.compiled import CompiledService, NewSchemas
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState, describe_error
-from ensemble.kafka.group_description import GroupDescriptions
+from ensemble.kafka.group_description import GroupDescriptions, strangers_among
 from ensemble.kafka.offsets import low_watermarks
 from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.group_offsets import GroupOffsets
@@ -34,6 +34,10 @@ _WATERMARKS_TIMEOUT_S: Final = 40.0
 _WAKE_TIMEOUT_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _LOOK_TIMEOUT_S: Final = 2.0
+_STRANGERS: Final = (
+    "{} in consumer group {} is no process of this service: it takes partitions whose records nobody handles then, and "
+    "may commit past them; stop it, or give it a group of its own"
+)
 
 
 class Membership:
@@ -104,7 +108,9 @@ class Assignment:
         external = (topic.name for topic in plan.service.inputs if topic.is_external)
         self._committed = CommittedOffsets(admin, plan.service.name, external)
         self.identity = TopicIdentity.of(plan, admin)
-        self._next_lookup_at = 0.0
+        self._next_lookup_at, self._must_look_for_strangers = 0.0, False
+        self.strangers = ""
+        """Why processes of others in the group are a fault, if there are any."""
         self._failure: KafkaException | FatalError | None = None
         """The error of a callback, which `raise_failure` raises outside of it."""
 
@@ -150,6 +156,7 @@ class Assignment:
             self._offsets |= {(p.topic, p.partition): p.offset for p in starts}
             self._open_tasks(consumer, {p.partition for p in starts})
         self.membership.join()
+        self._must_look_for_strangers = True
         log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
 
     def _starts(self, committed: list[TopicPartition]) -> list[TopicPartition]:
@@ -203,7 +210,7 @@ class Assignment:
         return task
 
     def _give_up(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        numbers = {p.partition for p in partitions}
+        numbers, self._must_look_for_strangers = {p.partition for p in partitions}, True
         self._places_held -= {(p.topic, p.partition) for p in partitions}
         self._offsets = {place: offset for place, offset in self._offsets.items() if place[1] not in numbers}
         self._group_offsets.forget(numbers)
@@ -281,12 +288,17 @@ class Assignment:
                 consumer.offsets_for_times([TopicPartition(p.topic, p.partition, 0) for p in places], _WAKE_TIMEOUT_S)
 
     def look_for_group(self, consumer: Consumer) -> None:
-        """Find out whether the group knows this member, with the `consumer` protocol (librdkafka workaround).
+        """Find out who else is in the group, and with the `consumer` protocol whether it knows this member.
 
-        A member that gets no partitions may never be called back.
+        A member that gets no partitions may never be called back (librdkafka workaround).
         """
         now = time.monotonic()
-        if not self._incremental or self.membership.is_member or now < self._next_lookup_at:
+        if now < self._next_lookup_at:
+            return
+        if self._must_look_for_strangers:
+            self._next_lookup_at = now + _LOOK_EVERY_S
+            self._look_for_strangers()
+        if not self._incremental or self.membership.is_member:
             return
         self._next_lookup_at = now + _LOOK_EVERY_S
         own = consumer.memberid()
@@ -295,6 +307,19 @@ class Assignment:
             members = {member.member_id: member for member in described.members}
             target = members[own].target_assignment if own in members else None
             self.membership.is_member = target is not None and not target.topic_partitions
+
+    def _look_for_strangers(self) -> None:
+        """Look, after partitions have come or gone, whether others than processes of this service have the rest."""
+        service, strangers = self._plan.service, list[str]()
+        if len(self._places_held) < len(self._plan.inputs) * service.partitions:
+            try:
+                strangers = strangers_among(self._descriptions.describe(_LOOK_TIMEOUT_S).members, service.name)
+            except KafkaException:
+                return  # asked again
+        self._must_look_for_strangers = False
+        self.strangers = _STRANGERS.format(", ".join(strangers), service.name) if strangers else ""
+        if strangers:
+            log.warning("group.shared", reason=self.strangers)
 
     def rewind(self) -> None:
         """Forget the batch: every task goes back to its last commit. The consumer follows with `seek_back`."""

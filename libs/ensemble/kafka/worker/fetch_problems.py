@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ensemble.errors import FatalError
-from ensemble.kafka.errors import PASSING, UNKNOWN_TOPIC
+from ensemble.kafka.errors import PASSING, UNKNOWN_TOPIC, explain
 from ensemble.kafka.records import TopicPlace
 from ensemble.program import command
 
@@ -48,6 +48,8 @@ class FetchProblems:
         self._stuck: dict[TopicPlace, _StuckFetch] = {}
         self._missing: dict[str, float] = {}
         self._next_look_at = 0.0
+        self._group: tuple[str, float] = "", 0.0
+        """Why the group does not let this process in, and when it said so."""
 
     @property
     def has_any(self) -> bool:
@@ -59,7 +61,10 @@ class FetchProblems:
         if error.code() in UNKNOWN_TOPIC:
             self.miss([place[0]])
         elif offset is None or offset < 0 or error.code() in PASSING:
-            log.warning("consumer.failed", reason=error.str())
+            reason = explain(error)
+            log.warning("consumer.failed", reason=reason)
+            if not place[0]:
+                self._group = reason, self._now()
         else:
             self._note_stuck(place, offset, error.str())
 
@@ -90,6 +95,11 @@ class FetchProblems:
         for topic, since in self._missing.items():
             return f"no broker knows topic {topic} for {self._now() - since:.0f} s"
         return ""
+
+    def why_not_joined(self) -> str:
+        """Return why the group did not let this process in just now, or an empty text."""
+        reason, at = self._group
+        return reason if self._now() - at < _FORGET_S else ""
 
     @property
     def longest_s(self) -> float:

@@ -170,7 +170,7 @@ class Loop:
         if not self._assignment.membership.is_member:
             return self._not_joined()
         restoring = "restoring state" if self._assignment.restoring else self.why_stuck
-        return "; ".join(filter(None, (self._offsets.describe(), restoring)))
+        return "; ".join(filter(None, (self._offsets.describe(), restoring, self._assignment.strangers)))
 
     @property
     def note(self) -> str:
@@ -189,8 +189,8 @@ class Loop:
 
     def _not_joined(self) -> str:
         """Return what a process without partitions waits for."""
-        activity = self.heartbeat.activity.name
-        return f"no partitions assigned yet{f': {activity}' if activity else ''}"
+        reason = self.heartbeat.activity.name or self._poller.problems.why_not_joined()
+        return f"no partitions assigned yet{f': {reason}' if reason else ''}"
 
     def run(self) -> None:
         """Run until stopped. Raises FatalError if this process cannot go on, ConfigurationError if it cannot begin."""
