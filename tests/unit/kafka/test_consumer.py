@@ -39,7 +39,7 @@ def polled(lost_at: float | None) -> tuple[bool, Any]:
         gate=gate,
         inputs=["shop.commands"],
         replace_after_s=45,
-        problems=FetchProblems(lambda _: True),
+        problems=FetchProblems(set),
     )
     poller.subscribe(["shop.commands"])
     first = poller.consumer
@@ -84,7 +84,7 @@ def test_what_is_put_back_is_read_again_from_its_first_record_in_each_partition(
         gate=gate,
         inputs=["shop.commands"],
         replace_after_s=45,
-        problems=FetchProblems(lambda _: True),
+        problems=FetchProblems(set),
         make_consumer=lambda _: seeker,
     )
     places = [("shop.commands", 0, 7), ("shop.commands", 1, 3), ("shop.commands", 0, 8), ("shop.commands", 1, 4)]

@@ -1,10 +1,14 @@
 """What a consumer cannot read is told at once, waited out for a while, and then ends the process in words."""
 
+from collections.abc import Collection
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from ensemble.errors import FatalError
-from ensemble.kafka.worker.fetch_problems import MISSING_LIMIT_S, STUCK_LIMIT_S, FetchProblems
+from ensemble.kafka.worker.fetch_problems import MISSING_LIMIT_S, STUCK_LIMIT_S, FetchProblems, find_topics
 
 PLACE = ("shop.commands", 1)
 DAMAGED = KafkaError(KafkaError._BAD_COMPRESSION, "cannot be decompressed")
@@ -16,7 +20,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.now, self.topics, self.looks = 0.0, set[str](), 0
-        self.problems = FetchProblems(self._exists, lambda: self.now)
+        self.problems = FetchProblems(self._find, lambda: self.now)
 
     def poll(self, until: float, error: KafkaError | None = None) -> None:
         """Poll each second until then; each poll meets the error."""
@@ -26,9 +30,9 @@ class Watch:
                 self.problems.note(PLACE, 7, error)
             self.problems.check()
 
-    def _exists(self, topic: str) -> bool:
+    def _find(self, topics: Collection[str]) -> set[str]:
         self.looks += 1
-        return topic in self.topics
+        return self.topics.intersection(topics)
 
 
 def test_an_offset_that_cannot_be_read_is_told_and_then_ends_the_process_with_its_place() -> None:
@@ -58,6 +62,8 @@ def test_a_partition_that_went_to_another_member_is_forgotten() -> None:
 def test_a_topic_that_a_restarting_broker_denies_is_waited_for() -> None:
     watch = Watch()
     watch.problems.note(PLACE, None, UNKNOWN)
+    watch.problems.miss(["shop.events", "shop.commands"])
+    watch.topics.add("shop.events")
     watch.poll(20)
     assert watch.problems.describe() == "no broker knows topic shop.commands for 20 s"
     assert watch.looks <= 5, "the brokers are asked now and then"
@@ -106,3 +112,16 @@ def test_a_topic_that_cannot_be_fetched_for_a_moment_is_no_reason_of_the_group()
     watch = Watch()
     watch.problems.note(PLACE, None, KafkaError(KafkaError._TRANSPORT, "gone"))
     assert watch.problems.why_not_joined() == ""
+
+
+def test_brokers_are_asked_for_all_topics_at_once_and_know_none_without_an_answer() -> None:
+    """Each was asked for by itself, for two seconds where nobody answers: the loop stood still for half a minute."""
+    known = {"a": SimpleNamespace(error=None), "b": SimpleNamespace(error=UNKNOWN), "d": SimpleNamespace(error=None)}
+    cluster: Any = SimpleNamespace(list_topics=lambda timeout: SimpleNamespace(topics=known))
+    assert find_topics(cluster, ["a", "b", "c"]) == {"a"}
+
+    def answer_nothing(timeout: float) -> None:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    cluster.list_topics = answer_nothing
+    assert find_topics(cluster, ["a", "b", "c"]) == set()

@@ -6,7 +6,7 @@ Passing trouble is waited out with a message, what stays ends the process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,9 +42,11 @@ class _StuckFetch:
 class FetchProblems:
     """Notes errors of a consumer, and raises FatalError for those that have lasted for too long."""
 
-    def __init__(self, exists: Callable[[str], bool], now: Callable[[], float] = time.monotonic) -> None:
-        """Note nothing yet. `exists` asks the brokers whether they know a topic."""
-        self._exists, self._now = exists, now
+    def __init__(
+        self, find: Callable[[Collection[str]], Collection[str]], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Note nothing yet. `find` asks the brokers which of some topics they know."""
+        self._find, self._now = find, now
         self._stuck: dict[TopicPlace, _StuckFetch] = {}
         self._missing: dict[str, float] = {}
         self._next_look_at = 0.0
@@ -123,8 +125,9 @@ class FetchProblems:
             self._look_for_topics()
 
     def _look_for_topics(self) -> None:
+        found = self._find(self._missing)
         for topic, since in list(self._missing.items()):
-            if self._exists(topic):
+            if topic in found:
                 log.info("topic.found", topic=topic)
                 del self._missing[topic]
             elif self._now() - since >= MISSING_LIMIT_S:
@@ -137,9 +140,10 @@ class FetchProblems:
         return f"{place[0]}[{place[1]}] cannot be read at offset {stuck.offset}"
 
 
-def topic_exists(admin: AdminClient, topic: str) -> bool:
-    """Return whether the brokers know a topic; without an answer it is not known."""
+def find_topics(admin: AdminClient, topics: Collection[str]) -> set[str]:
+    """Return which of these topics the brokers know; without an answer none is known."""
     try:
-        return admin.list_topics(topic, timeout=_LOOK_TIMEOUT_S).topics[topic].error is None
+        known = admin.list_topics(timeout=_LOOK_TIMEOUT_S).topics
     except KafkaException:
-        return False
+        return set()
+    return {name for name in topics if name in known and known[name].error is None}

@@ -34,7 +34,7 @@ from ensemble.kafka.worker.consumer import ConsumerPoller, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.fencing import GroupRivals
-from ensemble.kafka.worker.fetch_problems import FetchProblems, topic_exists
+from ensemble.kafka.worker.fetch_problems import FetchProblems, find_topics
 from ensemble.kafka.worker.gauges import Gauges
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.heartbeat import Heartbeat
@@ -122,7 +122,7 @@ class Loop:
             gate=self._gate,
             inputs=[topic.name for topic in plan.service.inputs],
             replace_after_s=3 * settings.session_timeout_s + 10,
-            problems=FetchProblems(partial(topic_exists, clients.admin)),
+            problems=FetchProblems(partial(find_topics, clients.admin)),
             explain=explain,
             make_consumer=clients.make_consumer,
         )
