@@ -422,3 +422,16 @@ def test_reports_of_all_records_are_asked_for_until_a_commit_alone() -> None:
     work = Work([("shop.events", b"value", b"key", [], 0)], [], OFFSETS, group=None)
     assert [transactions.commit(work) for _ in range(3)] == [Outcome.ABORTED, Outcome.COMMITTED, Outcome.COMMITTED]
     assert [record[4] is not None for record in producer.produced] == [False, True, False]
+
+
+class Silent(Recorder):
+    """Never hears from a broker."""
+
+    def init_transactions(self, _: float) -> None:
+        raise TIMED_OUT
+
+
+def test_brokers_that_stay_silent_are_told_in_words() -> None:
+    """It said `Timed out waiting for operation to finish, retry call to resume`, after a broker that stood still."""
+    with pytest.raises(FatalError, match=r"as 'shop-0': the brokers have not answered for 0\.1 s\. What was not com"):
+        transactions_of(Silent()).open(lambda: False, 0.1)

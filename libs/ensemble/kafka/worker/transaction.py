@@ -177,7 +177,7 @@ class Transactions:
                 if not (reason.retriable() or reason.code() == KafkaError._TIMED_OUT):
                     break
         assert problem is not None, "each attempt returns or fails"
-        raise self._cannot_start(problem) from problem
+        raise self._cannot_start(problem.args[0], limit_s) from problem
 
     def _init_producer(self, give_up: Callable[[], bool]) -> bool:
         self._discard()
@@ -197,8 +197,12 @@ class Transactions:
         assert problem is not None, "each attempt returns or fails"
         raise problem
 
-    def _cannot_start(self, error: KafkaException) -> FatalError:
-        return FatalError(f"cannot start transactions as {self._slot!r}: {error.args[0].str()}")
+    def _cannot_start(self, problem: KafkaError, limit_s: float) -> FatalError:
+        is_silent = problem.code() == KafkaError._TIMED_OUT  # the client's words for it are advice to its caller
+        reason = f"the brokers have not answered for {limit_s:g} s" if is_silent else problem.str()
+        return FatalError(
+            f"cannot start transactions as {self._slot!r}: {reason}. What was not committed is done by the next process"
+        )
 
     def commit(self, work: Work) -> Outcome:
         """Write and commit, in steps 1 to 5.
