@@ -27,7 +27,7 @@ from ensemble.settings import RuntimeSettings
 from ensemble.system_messages.operations import Operation, PauseWork, ResumeWork
 from ensemble.testing.operations import control_outputs
 from tests.support.assigned_consumer import Polled
-from tests.support.call_counts import counts_of
+from tests.support.call_counts import count_of, counts_of
 from tests.support.memory_broker import MemoryBroker
 from tests.support.scripted_service.controlled_service import Controls, controlled_service, later, limits, quick, slow
 from tests.support.scripted_service.messages import Told
@@ -38,6 +38,8 @@ KEYS = ("a", "d")
 ABORTED = {"txn_requires_abort": True}
 TURN_CALLS = 130
 """Of Python's functions and of C's, with two partitions of three inputs."""
+BATCH_CALLS = 630
+"""The same, of a turn with one message, its transaction included."""
 
 
 class Shop:
@@ -140,6 +142,27 @@ def test_a_turn_in_which_nothing_comes_costs_little(shop: Shop) -> None:
 
     # then
     assert min(costs) <= 1.03 * TURN_CALLS, "once a second a turn takes samples, and costs more"
+
+
+def test_a_batch_of_one_message_costs_little(shop: Shop) -> None:
+    """Under little load each message has a batch of its own, and what a batch costs is what an order costs."""
+    # given a process that has started and handled something
+    shop.send(quick("a", "a1"), quick("b", "b1"))
+    costs = list[int]()
+
+    # when
+    def take_turns() -> None:
+        shop.broker.on_idle = shop.loop.stop
+        for number in range(6):
+            shop.send(quick("a", f"a{number + 2}"))
+            costs.append(count_of(shop.loop._turn)["calls"])
+
+    shop.broker.on_idle = take_turns
+    shop.loop.run()
+
+    # then
+    assert len(shop.told) == 8
+    assert min(costs) <= 1.03 * BATCH_CALLS
 
 
 def test_under_load_a_thousand_messages_take_half_as_many_transactions() -> None:

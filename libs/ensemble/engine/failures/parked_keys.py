@@ -288,7 +288,7 @@ class ParkedKeys:
 
     def probe_candidates(self, now: int) -> Iterable[ProbeCandidate]:
         """Return the keys of this partition that may be probed now, one for each open circuit."""
-        return () if self.is_paused else self._gate.probe_candidates(now)
+        return () if not self._parking.keys or self.is_paused else self._gate.probe_candidates(now)
 
     def take_due(self, now: int, only_key: bytes | None = None, probes: Iterable[bytes] = ()) -> list[bytes]:
         """Return the keys whose heads are due, and `probes` behind them; none while the service is paused.
@@ -298,7 +298,7 @@ class ParkedKeys:
         if only_key is not None:
             entry = self._parking.entry(only_key)
             return [only_key] if entry is not None and entry.due_at is not None and entry.due_at <= now else []
-        if self.is_paused:
+        if not (self._orphans or self._parking.keys) or self.is_paused:  # nothing is parked at nearly every batch
             return []
         orphans, self._orphans = self._orphans[:_KEYS_A_TURN], self._orphans[_KEYS_A_TURN:]
         for blocker in self._gate.ended_blockers():
