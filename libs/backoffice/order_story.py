@@ -111,7 +111,9 @@ def _depths(entries: Collection[Entry]) -> dict[tuple[str, str], int]:
     for entry in entries:
         chain = list[Entry]()
         cause: Entry | None = entry
-        while cause is not None and _identity(cause) not in depths:
+        for _ in entries:
+            if cause is None or _identity(cause) in depths:
+                break
             depths[_identity(cause)] = 0
             chain.append(cause)
             cause = by_id.get(cause.causation)
