@@ -155,7 +155,7 @@ def widths(sheet: Sheet, names: Sequence[str], width: int) -> dict[str, int]:
         label = ""
     while (excess := sum(by_name.values()) - room) > 0:
         others = {name: size for name, size in by_name.items() if name != label and size > _LEAST} or by_name
-        largest, second, *_ = [*sorted(others.values(), reverse=True), 0]
+        largest, second, *_ = [*sorted(others.values(), reverse=True), _LEAST]
         widest = next(name for name in others if others[name] == largest)
         by_name[widest] -= min(excess, max(1, largest - second))
         if largest <= _NARROWEST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -57,7 +57,9 @@ class Subject:
     total: int
 
 
-def follow(run: EventStream, subject: Subject, intent: Intent) -> Iterator[RunEvent]:
+def follow(
+    run: EventStream, subject: Subject, intent: Intent, monotonic: Callable[[], float] = time.monotonic
+) -> Iterator[RunEvent]:
     """Yield the events of a run; note how far it is, and stop it before its next wave once that is asked for."""
     began = rfc3339(time.time_ns() // 1_000_000)
     if is_connected():  # the cluster is not one of this machine's user
@@ -66,7 +68,7 @@ def follow(run: EventStream, subject: Subject, intent: Intent) -> Iterator[RunEv
     record = RunRecord(run.id, subject.what, subject.cluster, intent.actor.name, intent.reason, os.getpid(), began,
                        subject.total)  # fmt: skip
     _write(record)
-    is_told, written = False, time.monotonic()
+    is_told, written = False, monotonic()
     try:
         for event in run.events():
             record = _noted(record, event)
@@ -74,8 +76,8 @@ def follow(run: EventStream, subject: Subject, intent: Intent) -> Iterator[RunEv
                 is_told = True
                 run.stop()
                 say(f"`{command('runs stop')}` was typed: it ends before the next wave")
-            if time.monotonic() - written > _EVERY_S:
-                written = time.monotonic()
+            if monotonic() - written > _EVERY_S:
+                written = monotonic()
                 _write(record)
             yield event
     finally:

@@ -87,3 +87,15 @@ def test_flags_with_their_value_take_nothing_of_the_next_one() -> None:
     for arguments in (["--line"], ["--order-id"]):
         with pytest.raises(Mistake, match=f"{arguments[0]}: missing value"):
             from_flags(FulfilOrder, arguments)
+
+
+def test_advice_names_the_flags_of_the_fields_that_are_wrong_or_of_all_where_none_of_them_is() -> None:
+    good = {"warehouse_id": "main", "sku": "tea", "quantity": 3}
+    for wrong, reason, flags in (
+        ({"quantity": 0}, "quantity: .*", "--quantity"),
+        ({"quantity": 0, "sku": ""}, "sku: .*; quantity: .*", "--sku --quantity"),
+        ({"odd": 1}, "odd: Extra inputs are not permitted", "--warehouse-id --sku --quantity"),
+        ({"odd": 1, "sku": ""}, "sku: .*; odd: .*", "--sku"),
+    ):
+        with pytest.raises(Mistake, match=rf"^ReceiveStock is not valid: {reason}; give {flags}$"):
+            make(ReceiveStock, good | wrong)

@@ -150,3 +150,26 @@ def test_files_that_cannot_be_written_or_read_are_named(home: Path) -> None:
     (home / "profiles.toml").mkdir()
     with pytest.raises(Mistake, match=r"profiles.toml cannot be read: .*Is a directory"):
         profiles.read_profiles()
+
+
+def test_no_profile_is_chosen_where_none_was_or_the_chosen_one_is_there_no_more(home: Path) -> None:
+    profiles.choose(None)
+    assert profiles.current_name() == ""
+    profiles.choose(profiles.find_profile("test"))
+    assert (home / "current-profile").read_text() == "test\n"
+    assert profiles.current_name() == "test"
+    profiles.choose(None)
+    assert not (home / "current-profile").exists()
+
+
+def test_without_a_file_there_are_no_profiles(home: Path) -> None:
+    (home / "profiles.toml").unlink()
+    assert profiles.read_profiles() == {}
+    with pytest.raises(UnknownName, match=r"no profile 'test'; .*profiles.toml has none$"):
+        profiles.find_profile("test")
+
+
+def test_a_choice_that_cannot_be_written_is_told(home: Path) -> None:
+    (home / "current-profile").mkdir()
+    with pytest.raises(Mistake, match="current-profile cannot be written: Is a directory"):
+        profiles.choose(profiles.find_profile("test"))

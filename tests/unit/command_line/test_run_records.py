@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +82,41 @@ def test_a_run_whose_terminal_was_closed_is_interrupted(home: Path) -> None:
     next(events)
     events.close()  # type: ignore[attr-defined]  # a generator
     assert list_runs(running_only=False)[0].state == "interrupted"
+
+
+def test_a_run_is_noted_twice_a_second_at_most() -> None:
+    seconds = [0.0]
+    events = follow(Waves(), SUBJECT, INTENT, lambda: seconds[0])
+    noted = []
+    for now in (0.0, 0.5, 0.6):
+        seconds[0] = now
+        next(events)
+        noted.append((list_runs(running_only=True)[0].succeeded, list_runs(running_only=True)[0].failed))
+    assert noted == [(0, 0), (0, 0), (2, 1)]
+    list(events)
+    assert list_runs(running_only=False)[0].succeeded == 2
+
+
+def test_a_run_that_has_ended_is_kept_for_a_day_and_one_that_goes_on_for_as_long_as_it_does(home: Path) -> None:
+    running = follow(Waves(), SUBJECT, INTENT)
+    next(running)
+    list(follow(Waves(), SUBJECT, INTENT))
+    files = list((home / "runs").glob("*.json"))
+    for age_s, states in ((86_000, ["finished", "running"]), (90_000, ["running"])):
+        for file in files:
+            if file.exists():
+                os.utime(file, (time.time() - age_s,) * 2)
+        assert sorted(record.state for record in list_runs(running_only=False)) == states
+    assert [file.exists() for file in files].count(True) == 1
+
+
+def test_a_process_of_another_user_is_alive_and_a_note_that_is_none_is_passed_over(home: Path) -> None:
+    list(follow(Waves(), SUBJECT, INTENT))
+    (file,) = (home / "runs").glob("*.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "pid": 1, "state": "running"}))
+    for number, text in enumerate(("no JSON", "{}", "[1]")):
+        (home / "runs" / f"{number}.json").write_text(text)
+    assert [(record.pid, record.state) for record in list_runs(running_only=True)] == [(1, "running")]
 
 
 def test_a_run_of_a_process_that_was_killed_is_interrupted(home: Path) -> None:
