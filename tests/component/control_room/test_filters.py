@@ -97,6 +97,17 @@ def test_the_record_of_a_dead_letter_says_all_that_is_in_it(shared: RoomInMemory
     assert [record[name] for name in names] == ["skip", "default", None, None]
 
 
+@pytest.mark.parametrize(("fields", "words"), [("{", "are no JSON"), ("[]", "are no JSON object"), ("{}", "order_id")])
+def test_an_edit_that_is_wrong_comes_back_with_what_was_typed(shared: RoomInMemory, fields: str, words: str) -> None:
+    (letter,) = shared.browser.get("/api/dead-letters?service=order").json()["dead_letters"]
+    place = "/".join(str(part) for part in letter["position"].values())
+    shown = shared.browser.get("/dead-letters/edit", params={"place": place})
+    wrong = shared.browser.post("/dead-letters/edit", data={"place": place, "fields": fields})
+    assert (shown.status_code, "&#34;customer_id&#34;: &#34;c-2&#34;" in shown.text) == (200, True)
+    assert (wrong.status_code, words in wrong.text, "c-2" in wrong.text) == (422, True, False)
+    assert f"autofocus>\n{fields}</textarea>" in wrong.text
+
+
 def keys_on(room: RoomInMemory, path: str) -> set[str]:
     """Return the keys that a page shows, apart from what was typed."""
     page = room.browser.get(path)

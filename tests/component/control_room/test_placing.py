@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from backoffice.order_placement import NewOrder
 from contracts import OrderPlaced, PlaceOrder
 from ensemble.operations import Unreachable
-from services.control_room.api.placing import place
+from services.control_room.api.placing import _claim, place
 from services.control_room.idempotency import Answer, IdempotentRequests, StillRunning, fingerprint
 from services.control_room.problems import Problem
 from tests.component.control_room.conftest import RoomInMemory
@@ -147,6 +148,24 @@ def test_an_order_id_is_in_use_from_the_moment_on_when_an_order_of_it_was_placed
     assert (other.status_code, other.json()["field"]) == (409, "order_id")
     assert "order o-1 was placed with other terms" in other.json()["detail"]
     assert len(placed(room)) == 1
+
+
+def test_an_order_that_is_being_placed_is_not_placed_beside_it() -> None:
+    room: Any = SimpleNamespace(requests=IdempotentRequests())
+    order, accepted = NewOrder(**ORDER, order_id="o-1"), Answer(202, "{}")
+    refused: list[Problem] = []
+
+    def send() -> Answer:
+        for body, what in (("1", "is being placed; ask again"), ("2", "was placed with other terms")):
+            with pytest.raises(Problem, match=f"order o-1 {what}") as again:
+                _claim(room, order, body, lambda: accepted)
+            refused.append(again.value)
+        return accepted
+
+    assert _claim(room, order, "1", send) == accepted
+    assert [(each.document.status, each.document.field) for each in refused] == [(409, "order_id")] * 2
+    assert _claim(room, NewOrder(**ORDER), "1", lambda: accepted) is accepted
+    room.requests.close()
 
 
 def test_a_request_that_is_repeated_after_it_failed_is_told_so() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ensemble.operations import Invalid, PausePlan, RedrivePlan, Rollout
+from ensemble.operations import Invalid, PausePlan, RedrivePlan, Resolved, Rollout, Skipped, Submitted
 from services.control_room.access import Person, Role
+from services.control_room.actions import _skipped_events
 from services.control_room.api.failures import _parse_cursor
 from services.control_room.pages.forms import intent_of, number_of, rate_of, text_of
 from services.control_room.pages.plans import _is_dangerous, _rollout_of, back_url
@@ -135,3 +137,11 @@ def test_what_no_page_has_said_is_no_place_to_go_on_from(text: str) -> None:
     with pytest.raises(Invalid, match="is no place to go on from") as error:
         _parse_cursor(text)
     assert error.value.field == "cursor"
+
+
+@pytest.mark.parametrize(("waves", "wave"), [([], 0), ([2, 3, 1], 3)])
+def test_what_an_action_would_not_change_any_more_is_told_with_the_last_wave(waves: list[int], wave: int) -> None:
+    plan: Any = SimpleNamespace(skipped=[Skipped(name="o-1", why="completed")])
+    before = [Submitted(name="o-2", wave=number) for number in waves]
+    (event,) = _skipped_events(plan, before)
+    assert event == Resolved(name="o-1", wave=wave, outcome="skipped", is_good=True, detail="completed", at=event.at)
