@@ -166,6 +166,25 @@ def test_places_an_order_and_watches_what_comes_of_it_alone(ensemble: CommandLin
     assert {line["fields"]["order_id"] for line in result.lines} == {"o-9"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_told"),
+    [
+        (["o-3", "--watch"], True),
+        (["o-3"], False),
+        (["o-3", "--watch", "--dry-run"], False),
+        (["--status", "payment_pending", "--yes", "--watch"], False),
+    ],
+    ids=["watched", "not watched", "shown before", "several"],
+)
+def test_one_order_that_is_cancelled_is_watched_to_its_end(
+    ensemble: CommandLine, shop: Any, arguments: list[str], *, is_told: bool
+) -> None:
+    shop.gateway.available = True
+    result = ensemble("orders", "cancel", *arguments, *WHY, "--timeout", "1")
+    assert (result.code, "o-3 is cancelled" in result.err, "\tOrderCancelled\t" in result.out) == (0, is_told, is_told)
+    assert all_states(shop)["o-3"]["status"] == ("payment_pending" if "--dry-run" in arguments else "cancelled")
+
+
 def test_receives_stock_and_publishes_any_message(ensemble: CommandLine, shop: Any) -> None:
     assert ensemble("stock", "receive", "nut", "20", "--warehouse", "w-1").code == 0
     published = ensemble("publish", "ReceiveStock", "--warehouse-id", "w-1", "--sku", "nut", "--quantity", "5")
