@@ -70,11 +70,11 @@ def announcements(
     before: OrderState, after: OrderState
 ) -> Iterator[OrderPaused | OrderResumed | OrderCompensationFailed]:
     """Return what other services are told of the change; its latest entry says who asked for it, when and why."""
-    order_id, entry, pause_changes = after.order_id, after.seen[-1], _pause_changes(before, after)
-    if "resume" in pause_changes:
+    order_id, entry = after.order_id, after.seen[-1]
+    if "resume" in entry.decided:
         paused_ms = max(0, entry.at - (before.paused_since or entry.at))
         yield OrderResumed(order_id=order_id, resumed_by=f"operator {entry.by}", reason=entry.why, paused_ms=paused_ms)
-    if "pause" in pause_changes:
+    if "pause" in entry.decided:
         by, reason = after.paused_by or "", after.paused_reason or ""
         yield OrderPaused(order_id=order_id, paused_by=by, reason=reason, step=after.step)
     if after.status == "compensation_failed" != before.status:
@@ -88,8 +88,7 @@ def _policy_origin(policies: SagaPolicies, state: OrderState) -> str:
 
 def _pause_changes(before: OrderState, after: OrderState) -> tuple[str, ...]:
     """Return `resume` if a pause ended between the two, and `pause` if one began; both if another began at once."""
-    pauses = _pause_of(before), _pause_of(after)
-    if pauses[0] == pauses[1]:
+    if _pause_of(before) == _pause_of(after):
         return ()
     return (*(("resume",) if before.is_paused else ()), *(("pause",) if after.is_paused else ()))
 

@@ -226,7 +226,7 @@ class _Transition(NamedTuple, Generic[S, C]):
             "expires_at": self._expiry(task.policy, attempt - before),
         }
         attempted = state.model_copy(update=changes)
-        return self._send(state, attempted, task.step, _build((build,) if build else (), attempted))
+        return self._send(state, attempted, task.step, () if build is None else (build(attempted),))
 
     def _expiry(self, policy: StepPolicy, attempt: int) -> int:
         """Return a time after the step is given up; as late as any input may come if an operator gives it up."""
@@ -252,7 +252,7 @@ class _Transition(NamedTuple, Generic[S, C]):
         return Decision(after, commands) if barring is None else self._pause_by(barring, before)
 
     def _pause_that_bars_resend(self, state: S, task: _Task[S, C]) -> str | None:
-        return self._pause_that_bars(task.step, _build((task.again,) if task.again else (), state))
+        return self._pause_that_bars(task.step, () if task.again is None else (task.again(state),))
 
     def _pause_that_bars(self, step: str, commands: tuple[C, ...]) -> str | None:
         """Return the wider pause that forbids these commands, as `PAUSE: REASON`, unless they are a probe."""

@@ -43,7 +43,7 @@ AN_ORDER: dict[str, Maker] = {
     ("service", "stages", "limits"),
     [
         (workload.service("cost", "in"), A_HOP, {"calls": 120, DECODES: 1, ENCODES: 2, VALIDATIONS: 3}),
-        (orchestrator(), AN_ORDER, {"calls": 991, DECODES: 4, ENCODES: 10, VALIDATIONS: 17}),
+        (orchestrator(), AN_ORDER, {"calls": 989, DECODES: 4, ENCODES: 10, VALIDATIONS: 17}),
     ],
     ids=["a hop", "an order in the orchestrator"],
 )
