@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import runpy
 import socket
-import sys
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -47,11 +44,6 @@ def _listens(port: int) -> bool:
 
 
 def _run_sandbox(port: int | None) -> int:
-    if port is not None:
-        os.environ["SANDBOX_PORT"] = str(port)
-    sys.argv = [SANDBOX]
-    try:
-        runpy.run_module("services.payment_sandbox", run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
+    from services.payment_sandbox.__main__ import main  # its HTTP server is imported only by who runs it
+
+    return main([] if port is None else ["--port", str(port)])
