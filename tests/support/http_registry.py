@@ -28,7 +28,7 @@ class HttpRegistry:
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer((HOST, self._port), _handler_of(self))
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -122,7 +122,7 @@ class Exporter(BaseHTTPRequestHandler):
 
 def test_counters_of_all_processes_are_added_up_where_all_answer() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Exporter) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url, nobody = f"http://127.0.0.1:{server.server_port}", "http://127.0.0.1:9"
         urls = {"shop": (url, f"{url}/"), "half": (url, nobody), "none": ()}
         counters = ask_counters(Endpoints(urls, "secret"), 60)
