@@ -82,7 +82,7 @@ def served(room: RoomInMemory) -> Iterator[tuple[str, int]]:
         thread.start()
         yield listener.getsockname()
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive(), "the server does not stop"
 
 

@@ -39,7 +39,7 @@ def order_provider(system: System, mode: str) -> None:
         json.dumps({"mode": mode}).encode(),
         {"Content-Type": "application/json"},
     )
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
 
 
 def test_an_order_is_placed_watched_and_completed(system: System, page: Page, order_id: str) -> None:

@@ -49,7 +49,7 @@ def test_the_slot_of_a_killed_process_passes_to_its_successor(tmp_path: Path) ->
         with take_slot("payment", "auto", tmp_path) as beside:
             assert beside.name != held_name
         holder.kill()
-        holder.wait(10)
+        holder.wait(60)
         with take_slot("payment", "auto", tmp_path) as successor:
             assert successor.name == held_name
 

@@ -37,7 +37,7 @@ def serve() -> Iterator[Serve]:
 def ask(
     port: int, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None, method: str = "GET"
 ) -> tuple[int, str]:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()

@@ -36,9 +36,9 @@ def describe(request: Request) -> bytes:
 
 def send(port: int, request: bytes) -> bytes:
     """Send bytes, and return all that comes back until the server hangs up."""
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
         connection.sendall(request)
-        connection.settimeout(5)
+        connection.settimeout(60)
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
@@ -80,7 +80,7 @@ def test_nobody_holds_a_connection_by_sending_nothing_more(serve: Serve, beginni
 def test_who_hangs_up_in_the_middle_of_a_request_is_not_logged(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     # given a client that hangs up before its request is whole
     port = serve()
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as client:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as client:
         client.sendall(b"GET /livez HTTP/1.1\r\n")
 
     # when another one is answered after it
@@ -99,7 +99,7 @@ def test_a_large_answer_arrives_whole(serve: Serve) -> None:
 def until_nobody_listens(port: int) -> None:
     for _ in until(30, 0.01):
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            socket.create_connection(("127.0.0.1", port), timeout=60).close()
         except ConnectionRefusedError:
             return
     pytest.fail("the server listens on")
@@ -110,7 +110,7 @@ def test_a_request_that_has_begun_when_the_server_stops_is_answered() -> None:
     server = HttpServer(lambda _: Response(HTTPStatus.OK, b"well"), "test", 30, grace_s=30)
     [port] = free_ports(1)
     server.start("127.0.0.1", port)
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as client:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as client:
         client.sendall(b"GET /livez HTTP/1.1\r\n")
         stopping = threading.Thread(target=server.stop)
         stopping.start()
@@ -127,7 +127,7 @@ def test_a_server_that_stops_hangs_up_and_gives_its_port_back() -> None:
     server = HttpServer(lambda _: Response(HTTPStatus.OK, b""), "test")
     [port] = free_ports(1)
     server.start("127.0.0.1", port)
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as idle:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as idle:
         server.stop()
         with suppress(ConnectionResetError):
             assert idle.recv(1) == b""

@@ -42,6 +42,6 @@ def test_iterating_ends_when_another_thread_closes() -> None:
     thread.start()
     feed.publish(changes("o-1"))
     subscription.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert got == changes("o-1")

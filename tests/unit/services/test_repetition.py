@@ -33,7 +33,7 @@ def test_work_goes_on_after_a_fault_that_nobody_expected_and_who_hears_of_it_may
     repetition = Repetition("work", work, lambda: 0.001, on_fault=hear)
     with capture_logs() as logs:
         repetition.start()
-        is_done = work.is_done.wait(10)
+        is_done = work.is_done.wait(60)
         repetition.stop()
 
     assert is_done
@@ -47,7 +47,7 @@ def test_the_pause_is_asked_for_after_each_time() -> None:
     repetition = Repetition("work", work, lambda: next(pauses))
     with capture_logs():
         repetition.start()
-        is_done = work.is_done.wait(10)
+        is_done = work.is_done.wait(60)
         repetition.stop()
 
     assert is_done
