@@ -2,30 +2,34 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ensemble.testing.clusters import Cluster
 from tests.support.scripted_service.drivers import RunningService, ServiceInMemory, ServiceOnKafka
+from tests.support.sharing import shared_by_unit
 
 
 @pytest.fixture(scope="session")
-def service_on_kafka(kafka: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceOnKafka]:
+def service_on_kafka(
+    pytestconfig: pytest.Config, kafka: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceOnKafka]:
     """One service for all suites; each test takes a key of its own."""
     running = ServiceOnKafka(
         f"contract-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("flags"), kafka.bootstrap_servers
     )
-    yield running
-    running.close()
+    yield from shared_by_unit(pytestconfig, closing(running))
 
 
 @pytest.fixture(scope="session")
-def service_on_disk(kafka: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceOnKafka]:
+def service_on_disk(
+    pytestconfig: pytest.Config, kafka: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceOnKafka]:
     """The same with its accounts on disk."""
     running = ServiceOnKafka(f"disk-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("disk"), kafka.bootstrap_servers)
-    yield running
-    running.close()
+    yield from shared_by_unit(pytestconfig, closing(running))
 
 
 @pytest.fixture(params=["memory", "kafka"])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ensemble.testing.pytest import KAFKA_CHOICE
-from tests.end_to_end.system import System, fresh_cluster, running_system
+from tests.end_to_end.system import System, fresh_system
+from tests.support.sharing import shared_by_unit
 
 _HERE = Path(__file__).parent
 _LOG_CHARACTERS = 6_000
@@ -34,12 +35,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_system(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    directory = tmp_path_factory.mktemp("system")
-    with (
-        fresh_cluster(pytestconfig.stash[KAFKA_CHOICE], directory) as cluster,
-        running_system(cluster, directory) as system,
-    ):
-        yield system
+    choice, directory = pytestconfig.stash[KAFKA_CHOICE], tmp_path_factory.mktemp("system")
+    yield from shared_by_unit(pytestconfig, fresh_system(choice, directory))
 
 
 @pytest.fixture

@@ -241,6 +241,13 @@ def fresh_cluster(choice: KafkaChoice, directory: Path) -> Iterator[Cluster]:
         yield cluster
 
 
+@contextmanager
+def fresh_system(choice: KafkaChoice, directory: Path) -> Iterator[System]:
+    """Run a system on a Kafka of its own."""
+    with fresh_cluster(choice, directory) as cluster, running_system(cluster, directory) as system:
+        yield system
+
+
 def verified(system: System, expect_orders: int | None = None) -> Report:
     """Return what `ensemble verify` and the audit of the runtime say, once nothing is written any more."""
     options = Options(expect_orders=expect_orders, provider_url=system.fleet.provider_url, settle_s=LIMIT_S)

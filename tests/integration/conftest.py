@@ -18,6 +18,7 @@ from tests.support.command_line import CommandLine
 from tests.support.payment_on_kafka import PaymentOnKafka, StubProvider
 from tests.support.scripted_service.on_kafka import ScriptOutsider, ScriptProcess
 from tests.support.scripted_service.service import scripted_service
+from tests.support.sharing import shared_by_unit
 
 _HERE = Path(__file__).parent
 _TIMEOUT_S = 400
@@ -77,8 +78,8 @@ def shop(kafka: Cluster, unique: Callable[[str], str], tmp_path: Path) -> Iterat
 @pytest.fixture(scope="session")
 def flow_kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """For services under their own names: what other tests write to their topics would be theirs."""
-    with fresh_cluster(pytestconfig.stash[KAFKA_CHOICE], tmp_path_factory.mktemp("flow")) as cluster:
-        yield cluster
+    choice, directory = pytestconfig.stash[KAFKA_CHOICE], tmp_path_factory.mktemp("flow")
+    yield from shared_by_unit(pytestconfig, fresh_cluster(choice, directory))
 
 
 @pytest.fixture

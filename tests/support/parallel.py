@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
+
+from tests.support.sharing import end_what_is_shared
 
 _SHARING: Final = (
     r"tests/end_to_end/test_(?!chaos|drills)",  # one system, and test_verified.py judges what the others did to it
@@ -78,6 +80,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: rank(item.nodeid))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End what a unit shares with its last test, if a worker runs units one after the other."""
+    yield
+    is_last = nextitem is None or unit_of(nextitem.nodeid) != unit_of(item.nodeid)
+    if is_last and hasattr(item.config, "workerinput"):
+        end_what_is_shared(item.config)
 
 
 class UnitScheduling(LoadScopeScheduling):

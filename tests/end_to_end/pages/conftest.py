@@ -9,9 +9,10 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from ensemble.testing.pytest import KAFKA_CHOICE
 from launcher import CONTROL_ROOM, SANDBOX, Fleet, RemoteControl
 from tests.browser.conftest import CHROMIUM, View
-from tests.end_to_end.system import System
+from tests.end_to_end.system import System, fresh_system
 from tests.support.forks import start_member
 
 _LIMIT_MS = 60_000
@@ -46,6 +47,13 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def shared_system(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A flow of the pages' own, whose broker they kill; it ends with them."""
+    with fresh_system(pytestconfig.stash[KAFKA_CHOICE], tmp_path_factory.mktemp("system")) as system:
+        yield system
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 from tests.support.parallel import UnitScheduling, rank, unit_of, worker_count
 
 FLOW = "tests/end_to_end/test_verified.py::test_nothing_was_lost_or_done_twice"
+LIVE_PAGES = "tests/end_to_end/pages/test_live_pages.py::test_an_order_is_placed"
 CHAOS = "tests/end_to_end/test_chaos.py::test_every_order_ends_whatever_breaks[everything]"
 SLOTS = "tests/integration/test_slots.py::test_the_newer_process_wins"
 SECURE = "tests/integration/test_security.py::test_a_wrong_password"
@@ -22,6 +23,7 @@ UNIT = "tests/unit/kafka/test_groups.py::test_a_group"
     ("one", "other", "are_together"),
     [
         pytest.param(FLOW, "tests/end_to_end/test_orders.py::test_an_order", True, id="one system"),
+        pytest.param(FLOW, LIVE_PAGES, False, id="a system whose broker is killed"),
         pytest.param(FLOW, CHAOS, False, id="a system of its own"),
         pytest.param(CHAOS, CHAOS.replace("everything", "given-up"), False, id="one after the other would take long"),
         pytest.param(SLOTS, f"{SLOTS}_again", False, id="any worker's broker"),
