@@ -38,7 +38,6 @@ def environment(kafka: Cluster) -> dict[str, str]:
     return {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "ENSEMBLE_LOG_LEVEL": "error"}
 
 
-@pytest.mark.timeout(300)
 def test_its_topics_are_made_and_its_service_runs_until_it_is_stopped(
     command: list[str], kafka: Cluster, tmp_path: Path
 ) -> None:

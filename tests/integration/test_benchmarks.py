@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-import pytest
-
 from benchmarks import hop
 from benchmarks.cluster import Cluster as MeasuredCluster
 from benchmarks.plain import fleet as plain
 from ensemble.testing.clusters import Cluster
 
 
-@pytest.mark.timeout(300)
 def test_a_hop_counts_the_cpu_of_both_loops(kafka: Cluster) -> None:
     measured = hop.cpu(MeasuredCluster(kafka.bootstrap_servers), messages=2000, rounds=1)
 
@@ -18,7 +15,6 @@ def test_a_hop_counts_the_cpu_of_both_loops(kafka: Cluster) -> None:
     assert all(sample["messages"] > 0 and sample["cpu_us"] > 0 for (sample,) in measured["rounds"].values())
 
 
-@pytest.mark.timeout(300)
 def test_the_hand_written_services_complete_the_orders_that_ours_are_offered(kafka: Cluster, tmp_path: Path) -> None:
     with plain.running(MeasuredCluster(kafka.bootstrap_servers), tmp_path) as system:
         offered = system.offer(rate=10, seconds=1, settle_s=60)

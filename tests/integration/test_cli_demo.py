@@ -12,11 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-import pytest
 
 ENSEMBLE = [sys.executable, "-m", "cli"]
 LIMIT_S = 150.0
-pytestmark = pytest.mark.timeout(400)
 
 
 def environment(directory: Path) -> dict[str, str]:

@@ -23,7 +23,6 @@ def browser(payment: PaymentOnKafka) -> Iterator[TestClient]:
     room.close()
 
 
-@pytest.mark.timeout(300)
 def test_a_dead_letter_is_rehearsed_in_a_child_process_and_redriven(
     payment: PaymentOnKafka, browser: TestClient, unique: Callable[[str], str]
 ) -> None:

@@ -38,21 +38,18 @@ def made(project: Path, *arguments: str, **environment: str) -> subprocess.Compl
     )
 
 
-@pytest.mark.timeout(300)
 def test_all_its_tests_pass(project: Path, kafka: Cluster) -> None:
     done = made(project, "test", KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 7 passed" in done.stdout
 
 
-@pytest.mark.timeout(300)
 def test_its_demo_shows_what_became_of_each_parcel(project: Path, kafka: Cluster) -> None:
     done = made(project, "demo", KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [word for word in ("ParcelAccepted", "CourierBooked", "CourierRefused") if word not in done.stdout] == []
 
 
-@pytest.mark.timeout(300)
 def test_its_own_checks_find_nothing(project: Path) -> None:
     done = made(project, "lint")
     assert done.returncode == 0, done.stdout + done.stderr

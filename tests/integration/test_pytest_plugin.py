@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from ensemble.testing.clusters import Cluster
 
 CHECKOUT = Path(__file__).parents[2]
@@ -54,7 +52,6 @@ def test_kills_a_broker_only_where_it_is_its_own(kafka):
 """
 
 
-@pytest.mark.timeout(300)
 def test_gives_a_project_of_somebody_else_a_kafka(kafka: Cluster, tmp_path: Path) -> None:
     # given
     (tmp_path / "conftest.py").write_text(CONFTEST)

@@ -29,7 +29,7 @@ from tests.support.forks import CHECKOUT
 from tests.support.registry_process import Apicurio, coming_apicurio
 from tests.support.two_releases import v1
 
-pytestmark = pytest.mark.timeout(300)  # the first run fetches 109 MB
+pytestmark = pytest.mark.timeout(600)  # the first run fetches 109 MB
 
 
 class Process:

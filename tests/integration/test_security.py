@@ -108,7 +108,6 @@ def status(access: ClusterClient, order_id: str) -> Any:
     return state_of(access, order_id).get("status")
 
 
-@pytest.mark.timeout(400)
 def test_an_order_completes_through_five_services_each_under_its_own_user(
     cluster: SecureCluster, tmp_path: Path
 ) -> None:

@@ -36,7 +36,6 @@ def test_whoever_follows_the_tutorial_gets_what_it_says(empty_folder: Project) -
     follow(DOCS / "first-project.md", empty_folder)
 
 
-@pytest.mark.timeout(400)
 def test_whoever_follows_the_tutorial_of_the_order_flow_gets_what_it_says(checkout: Checkout) -> None:
     follow(DOCS / "tutorial.md", checkout)
 

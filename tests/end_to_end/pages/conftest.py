@@ -17,7 +17,7 @@ from tests.support.forks import start_member
 
 _LIMIT_MS = 60_000
 _LOG_CHARACTERS = 12_000
-_TIMEOUT_S = 300
+_TIMEOUT_S = 600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
