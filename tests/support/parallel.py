@@ -65,9 +65,9 @@ def rank(test: str) -> int:
 def worker_count(tests: Sequence[str], cores: int) -> int:
     """Return how many workers run what the command line names: two for each core, as tests on Kafka mostly wait.
 
-    0, which is this process, for single tests: they end before workers are ready.
+    One more computes while they do. 0, which is this process, for single tests: they end before workers are ready.
     """
-    return 0 if tests and all("::" in test for test in tests) else min(max(2, 2 * cores), _MOST_WORKERS)
+    return 0 if tests and all("::" in test for test in tests) else min(2 * cores + 1, _MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)

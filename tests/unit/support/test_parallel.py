@@ -45,7 +45,7 @@ def test_what_takes_longest_begins_first() -> None:
 
 @pytest.mark.parametrize(
     ("tests", "cores", "count"),
-    [([], 1, 2), ([], 2, 4), (["tests/unit"], 3, 6), ([], 64, 8), ([SLOTS], 2, 0), ([SLOTS, "tests/unit"], 2, 4)],
+    [([], 1, 3), ([], 2, 5), (["tests/unit"], 3, 7), ([], 64, 8), ([SLOTS], 2, 0), ([SLOTS, "tests/unit"], 2, 5)],
 )
 def test_single_tests_run_in_this_process(tests: list[str], cores: int, count: int) -> None:
     assert worker_count(tests, cores) == count
