@@ -25,7 +25,7 @@ from tests.support.payment_on_kafka import PaymentOnKafka
 from tests.support.scripted_service.drivers import script
 
 SERVICES = {"order", "payment", "inventory", "shipping", "orchestrator"}
-READY_S = 90.0
+READY_S = 180.0
 
 
 def settings_of(bootstrap: str, collector: str) -> Settings:
