@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, ViewportSize, expect, sync_playwright
 from structlog.testing import capture_logs
 
 from tests.browser.seed import seed
 from tests.support.room_server import RoomServer, serve_room
 
-expect.set_options(timeout=30_000)  # a busy machine is slow, and not wrong
+expect.set_options(timeout=60_000)  # a busy machine is slow, and not wrong
+USUAL: ViewportSize = {"width": 1280, "height": 900}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -58,16 +59,35 @@ def view(browser: Browser) -> Iterator[View]:
     assert view.complaints == []
 
 
+@pytest.fixture(scope="module")
+def _window(browser: Browser) -> Iterator[View]:
+    view = View(browser)
+    yield view
+    view.close()
+
+
+@pytest.fixture
+def window(_window: View) -> Iterator[View]:
+    """A page for tests that only look, one after the other: to open one costs more than what they do in it."""
+    _window.page.set_viewport_size(USUAL)
+    _window.page.emulate_media(color_scheme="light")
+    yield _window
+    _window.page.goto("about:blank")
+    complaints, _window.complaints = _window.complaints, []
+    assert complaints == []
+
+
 class View:
     """What a person sees, and what the browser complains about meanwhile."""
 
     def __init__(self, browser: Browser, **options: Any) -> None:
-        self._context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        self._context = browser.new_context(**({"viewport": USUAL} | options))
         self._context.set_default_timeout(60_000)
         self.page: Page = self._context.new_page()
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._note)
+        self.page.on("dialog", self._dismiss)
 
     def close(self) -> None:
         self._context.close()
@@ -78,3 +98,7 @@ class View:
     def _note(self, message: Any) -> None:
         if message.type == "error":
             self.complaints.append(message.text)
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.complaints.append(f"a dialog says {dialog.message}")
+        dialog.dismiss()
