@@ -149,6 +149,8 @@ def test_a_transaction_that_the_broker_ended_for_its_length_is_settled_by_a_new_
     """The broker has the same words for a rival; but no other process has the slot."""
     slot = Slot(flush=[FENCED])
     assert slot.commit(after_s=11) is Outcome.UNKNOWN
+    words = "the broker ended it after 11 s, ENSEMBLE_TRANSACTION_TIMEOUT_S is 10"
+    assert describe(slot.transactions.problem) == words, "the client speaks of a newer instance, which there is none"
     assert slot.transactions.reopen(lambda: False, LIMIT_S)
 
 

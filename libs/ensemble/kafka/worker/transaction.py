@@ -307,7 +307,7 @@ class Transactions:
         """Abort, or let a new producer's start abort: before the commit call nothing can have taken effect."""
         reason = self._judge(error)
         self._reports = self._always  # the next attempt tells which record it is, should it fail like this one
-        log.warning("transaction.aborted", reason=describe(reason), slot=self._slot)
+        log.warning("transaction.aborted", reason=describe(self.problem), slot=self._slot)
         if reason.code() == _FORGOTTEN:
             self._discard()  # the client keeps an id that the broker has forgotten, if only offsets were to be sent
             return Outcome.ABORTED
@@ -325,7 +325,7 @@ class Transactions:
         reason = self._judge(error)
         if reason.txn_requires_abort():
             return self._abort(error)
-        log.warning("transaction.outcome_unknown", reason=reason.str(), slot=self._slot)
+        log.warning("transaction.outcome_unknown", reason=describe(self.problem), slot=self._slot)
         self._discard()
         return Outcome.UNKNOWN
 
@@ -383,12 +383,9 @@ class Transactions:
         if open_s >= self._longest_s:
             if rivals.newer:
                 raise self._replaced(rivals.newer, open_s)
-            log.warning(
-                "transaction.timed_out",
-                reason=f"the broker ended it after {open_s:.0f} s, ENSEMBLE_TRANSACTION_TIMEOUT_S is "
-                f"{self._longest_s:g}; no other process has the slot",
-                slot=self._slot,
-            )
+            ended = f"the broker ended it after {open_s:.0f} s, ENSEMBLE_TRANSACTION_TIMEOUT_S is {self._longest_s:g}"
+            log.warning("transaction.timed_out", reason=f"{ended}; no other process has the slot", slot=self._slot)
+            self.problem = self._undelivered or KafkaError(KafkaError._FENCED, ended)  # the client speaks of a rival
             return
         if rivals.newer or not rivals.older:
             raise Fenced(self._fenced_by(rivals.newer))
