@@ -110,7 +110,8 @@ class BatchProgress:
             if stall.count > _MOST_COUNT and self._now() - stall.since > _LONGEST_S:
                 raise FatalError(
                     f"{stall.count} batches in a row came to no end at {_at(place, stall.offset)}: {stall.reason}. "
-                    f"The log has the reasons of all; `{command('records skip')}` goes past a record that is to blame"
+                    "No record is known to be to blame: mend that, and start again. The log has the reasons of all; "
+                    f"should it be a record after all, `{command('records skip')}` goes past it"
                 )
 
     # -- what the next batch holds --------------------------------------------------------------------------------
