@@ -250,7 +250,7 @@ class _Canvas:
 
     def _name(self, start: float, ends: Sequence[float], y: float, label: str) -> str:
         width = len(label) * GLYPH
-        if not ends and start > self.width - MARGIN - COLUMN:
+        if not ends and start > self.width - COLUMN:
             return _text(start - 32, y + 4, label, 60, more='class="name" text-anchor="end"')
         if not ends:
             return _text(start + 32, y + 4, label, 60, more='class="name"')

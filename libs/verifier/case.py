@@ -87,13 +87,15 @@ class Case:
     @cached_property
     def is_whole(self) -> bool:
         """Return whether nothing of the order can have been removed: it began after all that was removed."""
-        return not self.evidence.cut_topics or self.began >= self.evidence.complete_since(self.order_id)
+        return self._began_after(self.evidence.complete_since(self.order_id))
 
     @cached_property
     def has_all_requests(self) -> bool:
         """Return whether no request of a person can have been removed either."""
-        since = self.evidence.complete_since(self.order_id, with_requests=True)
-        return self.is_whole and self.began >= since
+        return self._began_after(self.evidence.complete_since(self.order_id, with_requests=True))
+
+    def _began_after(self, since: int) -> bool:
+        return not since or self.began >= since
 
     # -- state ----------------------------------------------------------------------------------------------------
 
@@ -173,7 +175,7 @@ class Case:
 
     def waits(self, service: str, message: Message) -> bool:
         """Return whether the message waits, at its own place or at that of an older attempt."""
-        return bool(self._notes[PARKING]) and _holds(self._parking[1], service, message)
+        return _holds(self._parking[1], service, message)
 
     @property
     def parked_at(self) -> list[str]:

@@ -94,7 +94,7 @@ class Evidence:
     def add_letter(self, letter: DeadLetter) -> None:
         """Add a dead letter; all of them come before the messages."""
         self.letters.append(letter)
-        for name in (letter.source and tuple(letter.source), letter.message_id):
+        for name in (letter.source, letter.message_id):
             self._by_name[letter.service, name].append(letter)
 
     def letter_of(self, service: str, message: Message) -> DeadLetter | None:
@@ -102,8 +102,6 @@ class Evidence:
 
         It names the message, or an older attempt whose place the message has taken.
         """
-        if not self.letters:
-            return None
         letters = [*self._by_name.get((service, message[:3]), ())]
         if message.type in SENT_AGAIN:
             letters += self._by_name.get((service, message.message_id), ())

@@ -94,18 +94,22 @@ TOMORROW = NOW + 90_000_000
 
 
 @pytest.mark.parametrize(
-    ("diagnosis", "at"),
+    ("state", "more", "at"),
     [
-        (ask(WAITING), WAITING["due_at"]),
-        (ask({**WAITING, "paused_since": NOW - 1, "paused_by": "policy"}), NOW - 1),
+        (WAITING, {}, WAITING["due_at"]),
+        ({**WAITING, "paused_since": NOW - 1, "paused_by": "policy"}, {}, NOW - 1),
         (
-            ask(WAITING, parked=[parked("retrying", next_attempt_at=datetime.fromtimestamp(TOMORROW / 1000, UTC))]),
+            WAITING,
+            {"parked": [parked("retrying", next_attempt_at=datetime.fromtimestamp(TOMORROW / 1000, UTC))]},
             TOMORROW,
         ),
     ],
     ids=["waiting", "paused", "retrying"],
 )
-def test_a_time_that_the_sentence_names_is_given_as_a_value(diagnosis: Diagnosis, at: int) -> None:
+def test_a_time_that_the_sentence_names_is_given_as_a_value(
+    state: dict[str, Any], more: dict[str, Any], at: int
+) -> None:
+    diagnosis = ask(state, **more)
     assert [moment for text, moment in diagnosis.moments.items() if text in diagnosis.sentence] == [at]
 
 

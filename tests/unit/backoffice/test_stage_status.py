@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from backoffice.stage import Stage, stage_of
-from backoffice.stage_status import StageFacts, _in_short, status_of
+from backoffice.stage import Stage, StageNode, stage_of
+from backoffice.stage_status import StageBadge, StageFacts, _in_short, _with_places, status_of
 from ensemble.clock import moment_of
 from ensemble.operations import DeadLetterSummary, EdgeTraffic, Incident, ParkedKeySummary, WorkPause
 from ensemble.operations.delays import delay_class
@@ -119,6 +120,21 @@ def test_badges_stand_side_by_side_within_their_box() -> None:
     assert len({(badge.x, badge.y) for badge in badges}) == 3
     assert all(badge.x + badge.width <= box.x + box.width for badge in badges)
     assert all(badge.y + 19 <= box.y + box.height for badge in badges)
+
+
+def test_a_badge_that_has_no_room_beside_the_others_stands_below_them_and_what_has_none_below_is_left_out() -> None:
+    node = StageNode("shop", "player", x=100, y=10, width=150, height=52 + 2 * 22)
+    badges = [StageBadge(text="x" * size, tone="calm", url="") for size in (5, 5, 4, 99, 1)]
+    assert [(badge.x, badge.y, badge.width) for badge in _with_places(node, badges)] == [
+        (112, 62, 50.0), (168, 62, 50.0), (112, 84, 42.8),
+    ]  # fmt: skip
+    alone = [StageBadge(text="x" * 99, tone="calm", url="")]
+    assert [(badge.x, badge.y) for badge in _with_places(node, alone)] == [(112, 62)], "it is wider than all room"
+    exact = [StageBadge(text="x" * 5, tone="calm", url="")] * 2
+    narrow = StageNode("shop", "player", x=100, y=10, width=126, height=52 + 2 * 22)
+    assert [badge.y for badge in _with_places(narrow, exact)] == [62, 62]
+    assert [badge.y for badge in _with_places(replace(narrow, width=125), exact)] == [62, 84]
+    assert list(_with_places(replace(narrow, height=52 + 21), exact)) == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from verifier.checks.silences import SILENCES, same_terms
 from verifier.evidence import Evidence
 from verifier.facts import Booking, DeadLetter, Message, Parked, Position, State
 from verifier.flow import ORDER_CHANGELOG, ORDER_STATE, SERVICES, SHIPMENT_CHANGELOG
+from verifier.placement import partition_of
+from verifier.runtime_formats import STATE_HEAD
 from verifier.storage import BOOKING, KEPT, NO_ORDER, PARKING, STATE, Note
 
 DECODER = GenericDecoder([SCHEMAS])
@@ -112,7 +114,9 @@ def test_an_order_is_whole_that_began_no_earlier_than_all_that_is_left() -> None
     cut = {"firsts": {(COMMANDS, 0): 5}, "first_times": {(COMMANDS, 0): 1_000}}
     for time, is_whole in ((5_999, False), (6_000, True)):
         assert case(message("PlaceOrder", time=time), of=evidence(**cut)).is_whole is is_whole
-    assert case(message("PlaceOrder", time=1)).is_whole
+    for time in (1, -1):
+        whole = case(message("PlaceOrder", time=time))
+        assert (whole.is_whole, whole.has_all_requests) == (True, True), "nothing is cut, whatever a clock says"
 
 
 def test_requests_are_all_there_where_neither_they_nor_anything_else_is_cut() -> None:
@@ -129,6 +133,13 @@ def test_a_topic_is_complete_since_its_first_record_and_the_skew_of_clocks_and_e
     topics = {"partitions": {"inventory.commands": 2, COMMANDS: 1}}
     of = evidence(firsts={("inventory.commands", 1): 3}, first_times={("inventory.commands", 1): 100}, **topics)
     assert of.complete_since("o-1") == 5_100, "a warehouse may be on any partition"
+    two = {(COMMANDS, 0): 7_000, ("inventory.commands", 1): 100}
+    assert evidence(firsts=dict.fromkeys(two, 3), first_times=two, **topics).complete_since("o-1") == 12_000
+    own = partition_of(b"o-1", 2)
+    for partition, since in ((own, 5_100), (1 - own, 0)):
+        place = ("orders.events", partition)
+        elsewhere = evidence(firsts={place: 3}, first_times={place: 100}, partitions={"orders.events": 2})
+        assert elsewhere.complete_since("o-1") == since, "an order lies on the partition of its key"
     unknown = evidence(firsts={(COMMANDS, 0): 3}, **topics)
     assert unknown.complete_since("o-1") == 15_000
     assert evidence(firsts={(COMMANDS, 0): 0, ("payment.dead-letter", 0): 7}, **topics).cut_topics == []
@@ -164,6 +175,15 @@ def test_the_latest_state_counts_and_a_deleted_or_unreadable_one_is_none() -> No
     assert case().state is None
 
 
+def test_what_was_seen_is_read_from_earlier_states_only_where_the_latest_has_forgotten() -> None:
+    first, second = (state_note(n, status="fulfilled", seen=[seen(f"m-{n}", n)]) for n in (1, 2))
+    full = state_note(3, status="fulfilled", seen=[seen(f"s-{n}", n) for n in range(32)])
+    head = GenericDecoder([SCHEMAS], STATE_HEAD)
+    for notes, noted in (((first, second), {"m-2"}), ((first, (STATE, ORDER_STATE, 0, 3, 0, None)), {"m-1"})):
+        assert Case(evidence(), Decoders(DECODER, head), ("o-1", [], list(notes))).noted.keys() == noted
+    assert "m-1" in Case(evidence(), Decoders(DECODER, head), ("o-1", [], [first, full])).noted
+
+
 def test_other_changelogs_say_the_latest_that_they_have_of_an_order() -> None:
     bytes_of = [state_note(n, status=status)[5] for n, status in enumerate(("fulfilled", "completed"))]
     notes = [(KEPT, ORDER_CHANGELOG, 0, n, 0, value) for n, value in enumerate(bytes_of)]
@@ -177,6 +197,8 @@ def test_other_changelogs_say_the_latest_that_they_have_of_an_order() -> None:
 def test_a_debt_was_settled_as_the_state_says_or_without_one_as_a_command_says() -> None:
     command = message("SettleOrder", 1, fields={"steps": ["payment"]})
     assert case(notes=(state_note(status="compensation_failed", settled=("payment",)),)).was_settled("payment") is True
+    others = message("SettleOrder", 2, fields={"steps": ["shipment"]})
+    assert case(command, others).was_settled("payment") is True
     assert case(command, notes=(state_note(status="compensation_failed"),)).was_settled("payment") is False
     assert [case(command).was_settled(step) for step in ("payment", "shipment")] == [True, False]
     cut = evidence(firsts={("orchestrator.commands", 0): 5}, first_times={("orchestrator.commands", 0): 1_000})
@@ -231,7 +253,7 @@ def test_a_changelog_without_its_beginning_or_a_pause_may_have_held_anything() -
     paused = case(one, of=evidence(paused_commands={("payment", "ProcessPayment")}))
     assert [paused.may_have_been_held(each, one) for each in ("payment", "order")] == [True, False]
     assert paused.may_have_been_held("payment", message("AttemptCharge", 2)) is False
-    other = case(one, message("AttemptCharge", 2), notes=(parked("payment", 2),))
+    other = case(one, message("AttemptCharge", 2), notes=(parked("payment", 2), parked("payment", None)))
     assert [other.may_have_been_held(each, one) for each in ("payment", "order")] == [True, False]
 
 
