@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, Literal
 
 from ensemble.operations import Result, Sample, ServiceCounters, TrafficBin, percentile
@@ -15,6 +14,7 @@ Column = list[float | None]
 """A value for each moment; None where nothing is known."""
 BIN_S: Final = 10
 _ORDERS: Final = {"placed": "OrderPlaced", "completed": "OrderCompleted", "cancelled": "OrderCancelled"}
+_PER_SECOND: Final = 1 / BIN_S
 _PER_MINUTE: Final = 60 / BIN_S
 
 
@@ -75,7 +75,7 @@ class _Bins:
                 unit="per minute",
                 lines={
                     "dead letters": self._column(self.facts.dead_letters, _PER_MINUTE),
-                    "commands given up": [value and value * 60 for value in self._rate({"CommandFailed"})],
+                    "commands given up": self._rate({"CommandFailed"}, _PER_MINUTE),
                 },
             ),
         }
@@ -83,14 +83,14 @@ class _Bins:
     def _column(self, counts: Mapping[int, float], factor: float) -> Column:
         return [counts.get(second, 0) * factor for second in self.at]
 
-    def _rate(self, types: set[str]) -> Column:
-        return self._rate_of(lambda each: each.type in types)
+    def _rate(self, types: set[str], factor: float = _PER_SECOND) -> Column:
+        return self._rate_of(lambda each: each.type in types, factor)
 
-    def _rate_of(self, takes: Callable[[TrafficBin], bool]) -> Column:
+    def _rate_of(self, takes: Callable[[TrafficBin], bool], factor: float = _PER_SECOND) -> Column:
         counts: Counter[int] = Counter()
         for each in filter(takes, self.facts.traffic):
             counts[each.second] += each.messages
-        return self._column(counts, 1 / BIN_S)
+        return self._column(counts, factor)
 
     def _latencies(self) -> dict[str, Column]:
         """Return how long steps took to be answered: the median, and the slowest of a hundred."""
@@ -113,11 +113,13 @@ class _Bins:
         for place, before, sample in self._samples_by_bin():
             for name in self.services if sample.lags is not None else ():
                 lag[name][place] = sample.behind.get(name, 0)
+            if before is None:
+                continue
             counted = _counted(before, sample)
             for name, each in counted.items():
                 if name in commits and each.batches:
                     commits[name][place] = round(1_000 * each.batch_seconds / each.batches, 1)
-            if counted and before is not None:
+            if counted:
                 a_minute = 60_000 / max(sample.at - before.at, 1)
                 retries[place] = round(a_minute * sum(each.failures for each in counted.values()), 2)
                 aborts[place] = round(a_minute * sum(each.aborts for each in counted.values()), 2)
@@ -127,14 +129,14 @@ class _Bins:
         """Yield the last sample of each bin with its place, and that of the bin before."""
         last = {sample.at // 1_000 // BIN_S * BIN_S: sample for sample in self.facts.samples}
         places = {second: place for place, second in enumerate(self.at)}
-        for (_, before), (second, sample) in pairwise([(0, None), *last.items()]):
-            if sample is not None and second in places:
+        before: Sample | None = None
+        for second, sample in last.items():
+            if second in places:
                 yield places[second], before, sample
+            before = sample
 
 
-def _counted(before: Sample | None, sample: Sample) -> dict[str, ServiceCounters]:
-    if before is None:
-        return {}
+def _counted(before: Sample, sample: Sample) -> dict[str, ServiceCounters]:
     return {
         name: counters.since(before.counters[name])
         for name, counters in sample.counters.items()

@@ -91,6 +91,12 @@ def test_a_command_that_its_contract_does_not_allow_names_the_field() -> None:
         (Retry(), WAITING, "send reservation again, as attempt 3"),
         (Retry(), OWING, "undo payment, shipment again"),
         (Resume(), PAUSED, "continue with reservation; paused by step reservation: strike"),
+        (Resume(), {**WAITING, "paused_since": 5}, "continue with reservation"),
+        (
+            Settle(),
+            {**OWING, "shipment_id": "s-1", "owed": ("shipment",), "done": ("shipment",)},
+            "record as settled: cancel the shipment (id s-1)",
+        ),
         (
             Resume(),
             {**PAUSED, "done": ("reservation",)},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from backoffice.charts import ChartFacts, Charts, charts_of
 from ensemble.operations import PartitionLag, Sample, ServiceCounters, TrafficBin
@@ -35,6 +36,11 @@ def test_messages_are_rates_by_ten_seconds() -> None:
 
     assert values(of, "orders", "placed") == {3_610: 2.0}
     assert values(of, "messages", "commands") == {3_610: 0.5}
+    assert values(of, "messages", "events") == {3_610: 2.0}
+    assert {name: values(of, "orders", name) for name in ("completed", "cancelled")} == {
+        "completed": {},
+        "cancelled": {},
+    }
     assert (of.at[0], of.at[-1], len(of.at)) == (3_600, 7_190, 360)
 
 
@@ -63,3 +69,31 @@ def test_lag_commits_retries_and_aborts_are_those_of_the_samples() -> None:
 
 def test_dead_letters_are_counted_by_the_minute() -> None:
     assert values(charts(dead_letters={7_000: 2}), "failures", "dead letters") == {7_000: 12.0}
+
+
+def test_commands_that_were_given_up_are_counted_by_the_minute() -> None:
+    failed = TrafficBin(7_000, "payment", "CommandFailed", "payments.events", 3)
+    assert values(charts(traffic=[failed]), "failures", "commands given up") == {7_000: 18.0}
+
+
+def test_what_was_counted_is_compared_with_the_sample_of_the_bin_before_whichever_services_answer() -> None:
+    counted = [ServiceCounters(batches=batches, batch_seconds=seconds, failures=batches) for batches, seconds in
+               ((1, 0.1), (4, 0.3), (4, 0.3))]  # fmt: skip
+    samples = [sample(second, each) for second, each in zip((7_000, 7_010, 7_020), counted, strict=True)]
+    samples[1] = replace(samples[1], counters={"payment": counted[1], "new": counted[1], "zoo": counted[1]})
+    samples[2] = replace(samples[2], counters={"payment": counted[2], "zoo": ServiceCounters(batches=9)})
+    of = charts(samples=[*samples, sample(7_030, None), sample(7_041, counted[2]), sample(7_199, None)])
+    assert values(of, "commits", "payment") == {7_010: 66.7}
+    retries = of.charts["retries"].lines["failed attempts"]
+    assert {at: value for at, value in zip(of.at, retries, strict=True) if value is not None} == {
+        7_010: 18.0,
+        7_020: 0.0,
+    }
+    assert set(of.charts["commits"].lines) == {"payment"}
+
+
+def test_of_several_samples_of_ten_seconds_the_last_counts_and_of_those_outside_of_the_hour_none() -> None:
+    counters = ServiceCounters(batches=1)
+    outside = [sample(3_599, counters, behind=9), sample(7_200, counters, behind=9)]
+    within = [sample(3_600, counters, behind=1), sample(3_609, counters, behind=2), sample(3_610, counters, behind=3)]
+    assert values(charts(samples=[outside[0], *within, outside[1]]), "lag", "payment") == {3_600: 2, 3_610: 3}

@@ -191,6 +191,7 @@ def test_an_order_waits_for_what_is_expected() -> None:
     state = {"expected": ["PaymentConfirmed", "PaymentDeclined"], "due_at": 20_000}
     assert waits_for(state, 5_000) == "PaymentConfirmed or PaymentDeclined from payment by 00:00:20 (in 15 s)"
     assert waits_for(state, 80_000) == "PaymentConfirmed or PaymentDeclined from payment by 00:00:20 (overdue by 60 s)"
+    assert waits_for(state, 20_000).endswith(" by 00:00:20 (in 0.000 s)")
     assert waits_for({"expected": []}, 0) == ""
 
 
