@@ -57,5 +57,5 @@ def seen(message_id: str, at: int) -> dict[str, Any]:
 def booked(amount: int, key: str = "o-1:charge", **fields: Any) -> Note:
     """Return an entry of the provider: a charge that was captured, unless the fields say something else."""
     plain = {"kind": "charge", "currency": "EUR", "status": "captured", "entry_id": "ch-1", "charge_key": None, "at": 0}
-    content = Booking(key=key, order_id="o-1", amount=amount, **plain | fields)  # type: ignore[arg-type]  # by name
+    content = Booking(key=key, order_id="o-1", amount=amount, **plain | fields)
     return BOOKING, "", 0, 0, 0, tuple(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from verifier.checks.money import check_money
 from verifier.checks.orders import check_endings, check_state, check_transitions
 from verifier.checks.records import check_records
 from verifier.checks.stock import check_stock
-from verifier.facts import DeadLetter, Position
+from verifier.facts import DeadLetter, Finding, Position
 from verifier.flow import ORDER_EVENTS, ORDER_STATE
 from verifier.placement import partition_of
 from verifier.storage import NO_ORDER
@@ -315,8 +316,15 @@ def test_records_that_are_wrong_are_dead_letters_or_told() -> None:
     )
     odd = case(notes=((0, ORDER_STATE, 0, 4, 0, b"?"),))
     assert odd.state is None
-    [(place, reason)] = check_records(odd)
-    assert (place, reason.startswith("state that cannot be read: ")) == (Position(ORDER_STATE, 0, 4), True)
+    [found] = check_records(odd)
+    assert isinstance(found, tuple)
+    assert found[0] == Position(ORDER_STATE, 0, 4)
+    assert found[1].startswith("state that cannot be read: ")
+
+
+def about(subject: object, found: Iterable[Finding]) -> list[str]:
+    """Return what was found of this subject, in words."""
+    return [each[1] for each in found if isinstance(each, tuple) and each[0] == subject]
 
 
 def test_inputs_leave_a_trace_a_dead_letter_or_wait() -> None:
@@ -326,8 +334,7 @@ def test_inputs_leave_a_trace_a_dead_letter_or_wait() -> None:
     missing = f"payment has read it, but there is no {expected} from it, and no dead letter"
 
     def check(*messages: Any, of: Any = None, notes: Any = ()) -> list[Any]:
-        found = list(check_inputs(case(*messages, of=of, notes=notes)))
-        return [reason for subject, reason in found if subject == pay]
+        return about(pay, check_inputs(case(*messages, of=of, notes=notes)))
 
     assert check(pay) == [missing]
     assert check(pay, answer) == []
@@ -353,7 +360,7 @@ def test_a_dead_letter_that_held_its_key_back_is_let_go_by_a_decision_alone(disp
     def check(**fields: Any) -> list[Any]:
         of = evidence(cut={place[:2]: 1}, **fields)
         of.add_letter(letter)
-        return [reason for subject, reason in check_inputs(case(pay, of=of)) if subject == pay]
+        return about(pay, check_inputs(case(pay, of=of)))
 
     assert check() == [told]
     assert check(cleaned={"payment"}) == []
