@@ -35,7 +35,7 @@ from ensemble.system_messages.operations import Operation, Scope
 from ensemble.testing.operations import OperatorDouble, control_outputs
 from ensemble.testing.process import MemoryProcess
 from ensemble.testing.reading import MessageReader, ServiceView
-from ensemble.testing.schedules import time_after
+from ensemble.testing.schedules import due_times, time_after
 from ensemble.testing.topics import MemoryTopics, require_services
 
 __all__ = ["ManualClock", "ServiceTestDriver"]
@@ -137,9 +137,12 @@ class ServiceTestDriver(ServiceView):
         self.operate(self._operator.resume(scope, name))
 
     def advance(self, seconds: float) -> None:
-        """Turn the clock on, and run what falls due on the way, in order. Raises FlowError for seconds below zero."""
+        """Turn the clock on, and run what falls due on the way, in order.
+
+        Raises FlowError for seconds below zero, and for a time at which something is due again and again.
+        """
         target = time_after(self.clock.now(), seconds)
-        while (due := self.process.next_due()) is not None and due <= target:
+        for due in due_times(self.process.next_due, target):
             self.clock.advance(max(0, due - self.clock.now()) / 1000)
             self.process.run_batch()
         self.clock.advance(max(0, target - self.clock.now()) / 1000)

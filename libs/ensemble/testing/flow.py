@@ -32,7 +32,7 @@ from ensemble.system_messages.operations import Operation, Scope
 from ensemble.testing.operations import OperatorDouble, check_scope, control_outputs
 from ensemble.testing.process import MemoryProcess, text_of
 from ensemble.testing.reading import MessageReader, ServiceView
-from ensemble.testing.schedules import FlowError, Interleavings, InTurn, Schedule, Seeded, time_after
+from ensemble.testing.schedules import FlowError, Interleavings, InTurn, Schedule, Seeded, due_times, time_after
 from ensemble.testing.topics import MemoryTopics, require_services
 
 M = TypeVar("M", bound=Message)
@@ -223,11 +223,12 @@ class FlowTestDriver:
     def advance(self, seconds: float) -> None:
         """Run, turn the clock on, and run all that falls due on the way at its time.
 
-        Raises FlowError for seconds below zero: a clock that is wrong is one of `clocks`.
+        Raises FlowError for seconds below zero (a clock that is wrong is one of `clocks`), and for a time at which
+        something is due again and again.
         """
         target = time_after(self.clock.now(), seconds)
         self.run()
-        while (due := self._next_due()) is not None and due <= target:
+        for due in due_times(self._next_due, target):
             self._turn_to(due)
             self.run()
         self._turn_to(target)

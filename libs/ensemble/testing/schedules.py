@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import Final, Protocol
 
+from ensemble.clock import rfc3339
 from ensemble.errors import EnsembleError
 from ensemble.messages.records import StoredRecord
 from ensemble.testing.process import BATCH_RECORDS, MemoryProcess
 
 Turn = tuple[MemoryProcess, Sequence[StoredRecord]]
 """A process, and the records of its next batch; none: timers, retries and calls alone."""
+_MOST_AT_ONCE: Final = 1_000
+"""A time that is still due after so many batches is due for ever."""
 _SIZES: Final = (1, 1, 2, 5, BATCH_RECORDS)
 
 
@@ -25,6 +28,19 @@ def time_after(now: int, seconds: float) -> int:
     if not 0 <= seconds < inf:
         raise FlowError(f"time moves on: {seconds} is no number of seconds to move it by")
     return now + round(seconds * 1000)
+
+
+def due_times(next_due: Callable[[], int | None], until: int) -> Iterator[int]:
+    """Yield what falls due up to this time, one after the other, until nothing does.
+
+    Raises FlowError if the same time is due again and again.
+    """
+    last, times = None, 0
+    while (due := next_due()) is not None and due <= until:
+        last, times = due, times + 1 if due == last else 1
+        if times > _MOST_AT_ONCE:
+            raise FlowError(f"{rfc3339(due)} was due {times} times in a row. Does a timer set itself anew at its time?")
+        yield due
 
 
 class Schedule(Protocol):
