@@ -49,7 +49,7 @@ def cancel(current: Shipment | None, order_id: str) -> Shipment:
 
 def answer(shipment: Shipment) -> ShipmentScheduled | ShipmentCancelled:
     """Return the event that announces the decision."""
-    if shipment.status == "cancelled" or shipment.shipment_id is None:
+    if shipment.status == "cancelled":
         return ShipmentCancelled(order_id=shipment.order_id, shipment_id=shipment.shipment_id)
     return scheduled_event(shipment)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts import CancelOrder, CompleteOrder, Order, OrderCancelled, OrderCompleted
+from contracts import REASON_LIMIT, CancelOrder, CompleteOrder, Order, OrderCancelled, OrderCompleted
 from services.order.domain import (
     Accepted,
     Contradicted,
@@ -87,6 +87,12 @@ def test_the_first_closing_wins() -> None:
 
     assert complete(cancelled, CompleteOrder(order_id="o-1")) == cancelled
     assert closing_event(cancelled) == OrderCancelled(order_id="o-1", reason="no stock")
+
+
+def test_a_reason_is_told_as_far_as_an_event_holds_it() -> None:
+    order = existing_order("cancelled").model_copy(update={"reason": "x" * (REASON_LIMIT + 1)})
+    assert closing_event(order) == OrderCancelled(order_id="o-1", reason="x" * REASON_LIMIT)
+    assert closing_event(existing_order("cancelled")) == OrderCancelled(order_id="o-1", reason="")
 
 
 def test_completion_is_told_as_such() -> None:

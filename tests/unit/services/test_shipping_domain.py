@@ -12,6 +12,7 @@ SCHEDULED = schedule(None, schedule_shipment(), now=0)
 
 def test_the_shipment_id_follows_from_the_order_id() -> None:
     assert SCHEDULED.shipment_id == shipment_id_of("o-1") == schedule(None, schedule_shipment(), now=5).shipment_id
+    assert shipment_id_of("o-1") == "shp-2711814c53892a65", "it is on the wire"
     assert shipment_id_of("x" * 64) != shipment_id_of("x" * 63)
     assert len(shipment_id_of("x" * 64)) <= 64
 

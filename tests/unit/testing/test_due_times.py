@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ensemble.testing.flow import FlowError
+from ensemble.testing import FlowError
 from ensemble.testing.schedules import due_times
 
 

@@ -1,0 +1,108 @@
+"""What a service's process writes to its log once logging is set up: which lines, and with which fields."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from ensemble.observability.logs import configure_logging, escape_texts
+from ensemble.settings import RuntimeSettings
+from ensemble.state.unit_of_work import RecordLayer, current_layer
+
+
+@pytest.fixture(autouse=True)
+def logging_of_before() -> Iterator[None]:
+    """Other tests have the logging that they had."""
+    config, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.configure(**config)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def configure(form: str = "json", level: str = "info") -> Any:
+    configure_logging("payment", RuntimeSettings(log_format=form, log_level=level))
+    return structlog.get_logger()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    output = capsys.readouterr()
+    assert output.out == ""
+    written = [json.loads(line) for line in output.err.splitlines()]
+    assert all(line.pop("timestamp").endswith("Z") for line in written)
+    return written
+
+
+@pytest.mark.parametrize(
+    ("level", "events"), [("debug", ["a", "b", "c"]), ("info", ["b", "c"]), ("warning", ["c"]), ("error", [])]
+)
+def test_lines_of_the_level_and_above_are_written(
+    level: str, events: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = configure(level=level)
+    log.debug("a")
+    log.info("b")
+    log.warning("c")
+    assert [line["event"] for line in lines(capsys)] == events
+
+
+def test_a_line_has_its_level_its_service_and_its_record(capsys: pytest.CaptureFixture[str]) -> None:
+    log = configure()
+    layer = RecordLayer()
+    layer.begin(b"o-1", b"/cli", "m-2", correlation_id="m-1", trace="", time="", place=("orders.events", 3, 17))
+    token = current_layer.set(layer)
+    log.info("order.changed", text="\x1b[31m")
+    current_layer.reset(token)
+    log.info("left", service="order")
+    with structlog.contextvars.bound_contextvars(service="shipping"):
+        log.info("joined")
+    record = {"key": "o-1", "message_id": "m-2", "correlation_id": "m-1", "trace_id": "", "topic": "orders.events",
+              "partition": 3, "offset": 17}  # fmt: skip
+    assert lines(capsys) == [
+        {"event": "order.changed", "level": "info", "service": "payment", "text": "\x1b[31m", **record},
+        {"event": "left", "level": "info", "service": "order"},
+        {"event": "joined", "level": "info", "service": "shipping"},
+    ]
+
+
+def test_an_error_is_written_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    log = configure()
+    try:
+        int("why")
+    except ValueError:
+        log.exception("record.failed")
+    (line,) = lines(capsys)
+    assert (line["level"], line["event"]) == ("error", "record.failed")
+    assert line["exception"].startswith("Traceback")
+    assert line["exception"].endswith("ValueError: invalid literal for int() with base 10: 'why'")
+
+
+def test_warnings_of_libraries_are_lines_like_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    configure()
+    library = logging.getLogger("library")
+    library.info("connected")
+    library.warning("lost %s of %d", "broker", 3)
+    assert lines(capsys) == [
+        {"event": "library", "level": "warning", "service": "payment", "text": "lost broker of 3"},
+    ]
+
+
+def test_for_people_a_line_is_text_in_which_nothing_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("pretty").info("joined", key="o-1\x07")
+    written = capsys.readouterr().err
+    assert "joined" in written
+    assert "o-1\\x07" in written
+    assert not written.startswith("{")
+
+
+def test_line_breaks_stay_in_a_traceback_alone() -> None:
+    event = {"event": "a\nb", "exception": "a\nb\x07", "count": 3, "names": ["\x07"]}
+    assert escape_texts(None, "info", event) == {
+        "event": "a\\nb", "exception": "a\nb\\x07", "count": 3, "names": ["\x07"],
+    }  # fmt: skip
