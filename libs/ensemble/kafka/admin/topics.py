@@ -153,6 +153,8 @@ def _advice(topic: Topic, settings: Mapping[str, str]) -> str:
     if topic.cleanup == "compact":
         slow = [name for name, value in COMPACTION.items() if float(settings.get(name, value)) > float(value)]
         note("superseded records stay for long, which makes restores slow", slow)
+        brief = _below(settings, declared, ["delete.retention.ms"])
+        note("deletions are told for so short a time that copies of state on disk may miss them", brief)
     elif topic.retention is not None:
         note("records are removed earlier than declared, also such as nobody has read", _early_ends(topic, settings))
     note("records that it is declared for are refused as too large", _below(settings, declared, ["max.message.bytes"]))
