@@ -394,6 +394,47 @@ def test_a_stranger_that_takes_a_partition_away_is_looked_for() -> None:
     assert look(members, consumer).startswith("rdkafka on 10.0.0.7")
 
 
+class Identified(Logs):
+    """An admin client of a cluster whose topics have ids."""
+
+    def describe_topics(self, names: Any, **_: Any) -> dict[str, Future[Any]]:
+        answers = {name: Future[Any]() for name in names.topic_names}
+        for name, answer in answers.items():
+            answer.set_result(SimpleNamespace(topic_id=f"id of {name}"))
+        return answers
+
+
+@pytest.mark.parametrize(
+    ("logs", "offset", "text", "told"),
+    [
+        (Identified(), 9, "", ["shop.commands"]),
+        (Identified(), 9, MARK, []),  # another process of the service
+        (Identified(), 5, "", []),
+        (Logs(), 9, "", []),  # a cluster without ids: nobody writes a text
+    ],
+    ids=["a stranger", "another process of ours", "nobody", "no ids"],
+)
+def test_records_that_a_stranger_has_committed_past_are_told(
+    logs: Logs, offset: int, text: str, told: list[str]
+) -> None:
+    """Nobody handled them, and nobody heard of it."""
+    # given a partition that this process had until offset 5
+    consumer: Any = NotingConsumer(dict.fromkeys(INPUTS, 5))
+    members = assignment(logs=logs)
+    started(members, consumer, *INPUTS)
+    members.on_revoke(consumer, places(*INPUTS))
+
+    # when it comes back
+    consumer.offsets[COMMANDS, 0], consumer.text = offset, text
+    with structlog.testing.capture_logs() as logged:
+        members.on_assign(consumer, places(*INPUTS))
+
+    # then
+    passed = [line for line in logged if line["event"] == "offsets.passed"]
+    assert [line["topic"] for line in passed] == told
+    assert all("shop.commands[0] from 5 to 9" in line["reason"] for line in passed)
+
+
 @pytest.mark.parametrize(
     ("failure", "words"),
     [

@@ -102,6 +102,8 @@ class Assignment:
         """Tasks went back to their last commit, and `seek_back` has not told the consumer yet."""
         self._places_held: set[TopicPlace] = set()
         self._offsets: dict[TopicPlace, int] = {}
+        self._left_at: dict[TopicPlace, int] = {}
+        """Where tasks stood whose partitions went to others."""
         self._starts_at: dict[int, dict[str, int]] = {}
         self._had_offsets: dict[int, bool] = {}
         """Whether the group had offsets for a partition that is being restored."""
@@ -162,6 +164,7 @@ class Assignment:
     def _starts(self, committed: list[TopicPartition]) -> list[TopicPartition]:
         """Return where to read each partition from. Raises LostState if records are gone that were not read."""
         self.identity.compare_committed(committed)
+        self._tell_passed(committed)
         offsets = {(p.topic, p.partition): p.offset for p in committed if p.offset != OFFSET_INVALID}
         unknown = {(p.topic, p.partition) for p in committed} - offsets.keys()
         by_us = {(p.topic, p.partition) for p in committed if getattr(p, "metadata", None)}
@@ -169,6 +172,19 @@ class Assignment:
             self._had_offsets[partition] = True
         starts = low_watermarks(self._admin, unknown, _WATERMARKS_TIMEOUT_S) | self._committed.read_from(offsets, by_us)
         return [TopicPartition(p.topic, p.partition, starts[p.topic, p.partition]) for p in committed]
+
+    def _tell_passed(self, committed: list[TopicPartition]) -> None:
+        """Tell records that others have committed past since this process had them: a stranger handles nothing."""
+        for place in committed:
+            left_at = self._left_at.pop((place.topic, place.partition), place.offset)
+            is_ours = getattr(place, "metadata", None) or not self.identity.metadata(place.topic, place.partition)
+            if place.offset > left_at and not is_ours:
+                reason = (
+                    f"somebody who is no process of this release has committed {place.topic}[{place.partition}] from "
+                    f"{left_at} to {place.offset}; if it was no release before either, the records there were not "
+                    f"handled: stop the service, and read them again by `{command('consumers set-offsets')}`"
+                )
+                log.error("offsets.passed", topic=place.topic, partition=place.partition, reason=reason)
 
     def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:
         """Open a task for each partition whose inputs are complete now; they may come one by one."""
@@ -216,6 +232,7 @@ class Assignment:
         self._group_offsets.forget(numbers)
         for partition in numbers:
             if (task := self.running.pop(partition, None)) is not None:
+                self._left_at |= {(topic, partition): offset for topic, offset in task.positions.items()}
                 _close([task])
             self._had_offsets.pop(partition, None)
             if (task := self.restoring.pop(partition, None)) is not None:
