@@ -23,7 +23,7 @@ def invalid_fields(error: ValidationError) -> str:
 
 def field_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
     """Return where and why each value is not valid; a list is not called too short beside what is wrong in it."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    faults = error.errors()
     inner = {fault["loc"][:end] for fault in faults for end in range(len(fault["loc"]))}
     named_once = (each for each in faults if each["type"] != "too_short" or each["loc"] not in inner)
     return [(each["loc"], reason_in(each["msg"])) for each in named_once]

@@ -24,7 +24,7 @@ def docs_of(model: type[BaseModel]) -> Mapping[str, str]:
 
 
 def _attribute_docs(kind: type) -> Mapping[str, str]:
-    path = getattr(sys.modules.get(kind.__module__), "__file__", None) if issubclass(kind, BaseModel) else None
+    path = getattr(sys.modules.get(kind.__module__), "__file__", None)
     return _docs_in(path).get(kind.__qualname__, {}) if path else {}
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, TIMESTAMP_NOT_AVAILABLE
+from structlog.testing import capture_logs
 
 from ensemble.clock import ManualClock
 from ensemble.kafka.worker.clock_skew import ClockSkew
@@ -38,6 +39,18 @@ def test_records_of_the_past_and_of_the_same_second_tell_nothing() -> None:
 def test_a_record_of_a_topic_that_brokers_stamp_tells_how_far_this_machine_is_behind() -> None:
     skew = skew_after(Stamped(1_090_000, TIMESTAMP_LOG_APPEND_TIME), Stamped(1_000_000))
     assert skew.describe() == "this machine's clock is at least 90.0 s behind the broker's"
+
+
+def test_a_second_is_tolerated_and_what_is_beyond_is_told_once() -> None:
+    with capture_logs() as logs:
+        assert skew_after(Stamped(1_001_000)).describe() == ""
+    assert logs == []
+    with capture_logs() as logs:
+        skew = skew_after(Stamped(1_000_500), Stamped(1_001_001), Stamped(1_001_002), Stamped(1_000_700))
+    assert (skew.current_ms, skew.describe() != "") == (1_002, True)
+    assert [line["reason"] for line in logs] == [
+        "this machine's clock is at least 1.0 s behind that of a sender to shop.commands, or that one is ahead"
+    ]
 
 
 def test_a_senders_stamp_does_not_tell_whose_clock_is_wrong() -> None:

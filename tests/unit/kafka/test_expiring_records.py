@@ -19,11 +19,14 @@ class Log:
 
     def __init__(self) -> None:
         self.end, self.seconds, self.is_silent = 10, 0.0, False
+        self.pending: Future[Any] | None = None
 
     def list_offsets(self, specs: dict[Any, Any], **_: Any) -> dict[Any, Future[Any]]:
         return {place: self._answer(spec._value) for place, spec in specs.items()}
 
     def _answer(self, spec: int) -> Future[Any]:
+        if self.pending is not None and spec >= 0:
+            return self.pending
         answer: Future[Any] = Future()
         if self.is_silent:
             answer.set_exception(KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)))
@@ -53,6 +56,25 @@ def looked(log: Log, watcher: ExpiringRecords, position: int) -> bool:
 def test_unread_records_are_told_of_at_half_of_their_retention(day: int, position: int, is_expiring: bool) -> None:
     log = Log()
     assert looked(log, watch(log, day), position) is is_expiring
+
+
+def test_answers_are_awaited_and_partitions_that_went_meanwhile_are_left_out() -> None:
+    # given a question whose answer is still under way
+    log = Log()
+    watcher = watch(log, 12)
+    log.pending = Future()
+    watcher.sample({PLACE: 8})
+    watcher.sample({PLACE: 8})
+    assert watcher.places == frozenset()
+
+    # when it comes, and the partition is another's by now
+    pending, log.pending = log.pending, None
+    pending.set_result(SimpleNamespace(offset=9))
+    watcher.sample({})
+    assert watcher.places == frozenset()
+
+    # then it is asked again in a minute
+    assert looked(log, watcher, 8)
 
 
 def test_it_is_over_once_they_are_read() -> None:

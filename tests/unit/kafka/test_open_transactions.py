@@ -4,9 +4,11 @@ from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, TopicPartition
+from structlog.testing import capture_logs
 
 from ensemble.kafka.worker.open_transactions import EVERY_S, OpenTransactions
+from tests.support.client_answers import refuse
 
 PLACE = ("payments.events", 0)
 
@@ -15,12 +17,13 @@ class Ends:
     """An admin client that knows one partition's two ends, and a clock."""
 
     def __init__(self) -> None:
-        self.now, self.stable, self.high = 0.0, 5, 5
+        self.now, self.stable, self.high, self.is_silent = 0.0, 5, 5, False
 
     def list_offsets(self, offset_specs: Any, isolation_level: IsolationLevel, request_timeout: float) -> Any:
         end = self.stable if isolation_level is IsolationLevel.READ_COMMITTED else self.high
-        answer: Future[Any] = Future()
-        answer.set_result(SimpleNamespace(offset=end))
+        answer: Future[Any] = refuse(KafkaError._ALL_BROKERS_DOWN) if self.is_silent else Future()
+        if not self.is_silent:
+            answer.set_result(SimpleNamespace(offset=end))
         return {TopicPartition(*PLACE): answer}
 
 
@@ -49,3 +52,34 @@ def test_transactions_that_follow_each_other_are_no_hanging_one() -> None:
     for number in range(5):
         ends.stable, ends.high = 5 + number, 8 + number
         assert looked(ends, watch, EVERY_S) == 0
+
+
+def test_a_broker_that_does_not_answer_ends_no_transaction() -> None:
+    ends = Ends()
+    watch = OpenTransactions(ends, lambda: ends.now)  # type: ignore[arg-type]  # all that is called
+    ends.high = 8
+    looked(ends, watch, 0)
+    ends.is_silent = True
+    assert (looked(ends, watch, EVERY_S), watch.records) == (EVERY_S, {PLACE: 3})
+    ends.is_silent = False
+    assert looked(ends, watch, EVERY_S) == 2 * EVERY_S
+
+
+def test_one_that_lasts_is_told_of_for_a_moment_and_not_for_ever() -> None:
+    ends = Ends()
+    watch = OpenTransactions(ends, lambda: ends.now)  # type: ignore[arg-type]  # all that is called
+    ends.high = 8
+    with capture_logs() as logs:
+        for _ in range(10):
+            looked(ends, watch, EVERY_S)
+    assert [(line["event"], line["topic"], line["partition"], line["offset"], line["seconds"]) for line in logs] == [
+        ("transaction.stalled", *PLACE, 5, 20.0)
+    ]
+
+
+def test_a_partition_whose_first_record_is_not_seen_yet_is_behind_as_well() -> None:
+    ends = Ends()
+    watch = OpenTransactions(ends, lambda: ends.now)  # type: ignore[arg-type]  # all that is called
+    ends.stable = 0
+    looked(ends, watch, 0)
+    assert (looked(ends, watch, EVERY_S), watch.records) == (EVERY_S, {PLACE: 5})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from ensemble.kafka.worker.assignment import Membership
 from ensemble.kafka.worker.consumer import ConsumerPoller, split_by
 from ensemble.kafka.worker.fetch_problems import FetchProblems
 from tests.support.assigned_consumer import Polled
+from tests.support.steady_clock import SteadyClock
 
 COMMANDS, CONTROL = "shop.commands", "shop.control"
 END = KafkaError(KafkaError._PARTITION_EOF)
@@ -30,6 +32,7 @@ class Group:
     coming: list[Any] = field(default_factory=list)
     calls: list[Any] = field(default_factory=list)
     callbacks: dict[str, Any] = field(default_factory=dict)
+    is_closed: threading.Event = field(default_factory=threading.Event)
 
     # -- as a consumer
 
@@ -55,7 +58,7 @@ class Group:
         return f"member {self.number}"
 
     def close(self) -> None:
-        """Leave."""
+        self.is_closed.set()
 
 
 class Told:
@@ -119,6 +122,7 @@ class World:
     told: Told
     poller: ConsumerPoller
     made: list[Group]
+    clock: SteadyClock
 
     def poll(self, *events: Polled) -> list[Any]:
         self.group.coming += events
@@ -127,7 +131,7 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    made, told = list[Group](), Told()
+    made, told, clock = list[Group](), Told(), SteadyClock(0.0)
 
     def make(config: dict[str, Any]) -> Any:
         assert config == {"group.id": "shop"}
@@ -141,11 +145,11 @@ def world() -> World:
         gate=double,
         inputs=[COMMANDS],
         replace_after_s=45,
-        problems=FetchProblems(lambda topics: topics, now=lambda: 0.0),
+        problems=FetchProblems(lambda topics: topics, now=clock),
         explain=lambda error: f"ann may not: {error.str()}",
         make_consumer=make,
     )
-    return World(made[0], told, poller, made)
+    return World(made[0], told, poller, made, clock)
 
 
 def record(offset: int, partition: int = 0, **more: Any) -> Polled:
@@ -200,6 +204,13 @@ def test_what_cannot_be_read_is_a_problem_until_something_comes_from_there(world
 
     # then
     assert not world.poller.problems.has_any
+
+
+def test_what_stays_unreadable_ends_the_process(world: World) -> None:
+    for world.clock.now in (0.0, 9.0, 18.0, 27.0, 36.0):
+        world.poll(record(7, problem=STUCK))
+    with pytest.raises(FatalError, match=r"shop\.commands\[0\].*does not fit"):
+        world.poll()
 
 
 def test_headers_that_cannot_be_read_are_dropped_with_a_word(world: World) -> None:
@@ -286,6 +297,8 @@ def test_a_client_that_is_left_out_is_replaced_and_heard_no_more(world: World) -
     # then
     [replaced, current] = world.made
     assert [line["reason"] for line in logs] == ["not let back into the group for 45 s"]
+    assert replaced.is_closed.wait(20)
+    assert not current.is_closed.is_set()
     assert current.calls == [("subscribe", [COMMANDS]), ("poll", 0.5)]
     assert (world.poller.group, world.poller.member_ids) == ("generation 1", {"member 0", "member 1"})
     replaced.callbacks["on_assign"](replaced, [1])

@@ -11,10 +11,13 @@ from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState, SchemasUnavailable
+from ensemble.kafka.client import ClusterClient
+from ensemble.kafka.worker.partition_copy import copy_partition
 from ensemble.kafka.worker.restore import Restoration
 from ensemble.messages.records import StoredRecord
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.assigned_consumer import AssignedConsumer, Polled
+from tests.support.client_answers import answer
 from tests.support.scripted_service.controlled_service import Controls, controlled_service, later, quick
 from tests.support.scripted_service.messages import Account, Line, Script
 from tests.support.scripted_service.scripted_role import Purse
@@ -203,3 +206,30 @@ def test_facts_are_folded_once_whether_a_snapshot_holds_them_or_not(tmp_path: Pa
     stores: list[Any] = [task.stores.by_subject[Purse] for task in tasks]
     assert max(store.aggregate(b"a", store).sequence for store in stores) == driver.aggregate(Purse, "a").sequence
     assert {"rent": Line(amount=28)} in [dict(store.aggregate(b"a", store).lines) for store in stores]
+
+
+class Cluster(AssignedConsumer):
+    """A cluster with this log, of which a client knows the topics' ids."""
+
+    def describe_topics(self, topics: Any, **_: Any) -> dict[str, Any]:
+        return {name: answer(topic_id=f"id of {name}") for name in topics.topic_names}
+
+
+def test_a_copy_of_a_partition_has_its_state_and_leaves_nothing_open(driver: ServiceTestDriver) -> None:
+    cluster: Any = Cluster(map(polled, driver.log))
+    access = ClusterClient({"bootstrap.servers": "nowhere:9092"}, cluster, make_consumer=lambda _: cluster)
+    plan = compile_service(controlled_service(Controls()), ManualClock())
+    tasks = [copy_partition(plan, partition, access) for partition in range(2)]
+    assert accounts_of(tasks) == [Account(value=2, text="a2")]
+    assert cluster.is_closed
+
+
+def test_a_copy_that_does_not_come_to_its_end_is_given_up(driver: ServiceTestDriver) -> None:
+    cluster: Any = Cluster(map(polled, driver.log))
+    cluster.poll = lambda _: None
+    access = ClusterClient({"bootstrap.servers": "nowhere:9092"}, cluster, make_consumer=lambda _: cluster)
+    plan = compile_service(controlled_service(Controls()), ManualClock())
+    partition = next(record.at[1] for record in cluster.log if record.at[0] == ACCOUNTS)
+    with pytest.raises(FatalError, match=r"was not read to its end within 0\.05 s|has not moved for 0\.05 s"):
+        copy_partition(plan, partition, access, 0.05)
+    assert cluster.is_closed

@@ -1,6 +1,11 @@
 """A process that is to stop ends at once if it hangs, and in its own time if it moves."""
 
-from ensemble.kafka.worker.stopping import SILENCE_S, end_when_idle
+import os
+import signal
+
+import pytest
+
+from ensemble.kafka.worker.stopping import SILENCE_S, _listen, end_when_idle
 
 
 class Looks:
@@ -20,7 +25,7 @@ class Looks:
 def test_what_hangs_is_ended_but_not_before_it_had_the_time_to_end_itself() -> None:
     looks = Looks(3600.0)
     slept: list[float] = []
-    end_when_idle(looks.idle_s, looks.end, slept.append, now=lambda: sum(slept))
+    end_when_idle(looks.idle_s, looks.end, slept.append, now=lambda: 1_000 + sum(slept))
     assert looks.is_ended
     assert SILENCE_S <= sum(slept) < SILENCE_S + 0.2
 
@@ -30,3 +35,24 @@ def test_what_moves_is_not_ended() -> None:
     slept: list[float] = []
     end_when_idle(looks.idle_s, looks.end, slept.append, now=lambda: sum(slept))
     assert looks.count == 101
+
+
+class Stopped(Exception):
+    """The loop was told to stop."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_other_signals_than_those_that_stop_a_process_are_passed_over(number: signal.Signals) -> None:
+    # given the numbers that Python writes
+    reader, writer = os.pipe()
+    os.write(writer, bytes([signal.SIGALRM, signal.SIGCHLD, number, signal.SIGUSR1]))
+
+    def stop() -> None:
+        raise Stopped
+
+    # then it stops at the first one of its own
+    with pytest.raises(Stopped):
+        _listen(reader, stop, float, stop)
+    assert os.read(reader, 9) == bytes([signal.SIGUSR1])
+    os.close(reader)
+    os.close(writer)

@@ -181,7 +181,18 @@ def test_a_service_of_too_many_topics_is_followed_without_ids_and_says_so() -> N
     cluster.ids |= {f"shop.topic-number-{number}": "i" * 22 for number in range(200)}
     with capture_logs() as logs:
         identity, offsets = first_start(cluster)
-    assert [line["event"] for line in logs] == ["topics.unrecorded"]
+        identity.compare_state([0])
+        identity.metadata(CONTROL, 0)
+    assert [line["event"] for line in logs] == ["topics.unrecorded"], "it is told once"
     assert "203 topics are too long" in logs[0]["reason"]
     assert [place.metadata for place in offsets] == ["", ""]
     assert start(cluster, offsets).ids == identity.ids
+
+
+def test_of_ids_that_are_kept_nothing_is_told() -> None:
+    with capture_logs() as logs:
+        identity, _ = first_start(Cluster())
+        assert identity.metadata(CONTROL, 0) != ""
+        assert identity.metadata(COMMANDS, 0) == MARK
+        assert process(Cluster()).metadata(CONTROL, 0) == ""
+    assert logs == []

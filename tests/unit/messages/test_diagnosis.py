@@ -70,6 +70,7 @@ def test_a_fault_of_the_whole_has_no_place() -> None:
         (b"\x02a", "Placed: count cannot be read at byte 2 of 2: the record ends before the field does"),
         (b"\x02a\x80", "Placed: count cannot be read at byte 2 of 3: the record ends before the field does"),
         (b"\x02\xff\x00\x00", "Placed: id cannot be read at byte 0 of 4: the text is not UTF-8"),
+        (b"\x02\xff", "Placed: id cannot be read at byte 0 of 2: the text is not UTF-8"),
         (b"\x02a\x00\x04", "Placed: speed cannot be read at byte 3 of 4: the symbol or union branch does not exist"),
         (b"\x02a\x00\x00", "Placed cannot be read: RuntimeError: why"),
     ],

@@ -1,5 +1,10 @@
 """What is written about a class and its fields is found where a reader would look for it."""
 
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
 from pydantic import Field
 
 from ensemble.messages.field_docs import docs_of
@@ -52,6 +57,23 @@ def test_classes_within_classes_and_functions_have_theirs() -> None:
 
     assert docs_of(Base.Within)["field"] == "Within another class."
     assert docs_of(Local) == {"": "Local.", "field": "Within a function."}
+
+
+@pytest.mark.parametrize("source", [None, b"class Made(:", b"\xff", b"class Made: pass"])
+def test_source_code_that_cannot_be_read_says_nothing(
+    source: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    module = ModuleType("made_here")
+    module.__file__ = str(tmp_path / "made_here.py")
+    monkeypatch.setitem(sys.modules, "made_here", module)
+    if source is not None:
+        (tmp_path / "made_here.py").write_bytes(source)
+
+    # then
+    field = Field(description="Described.")
+    made = type("Made", (NestedRecord,), {"__module__": "made_here", "__annotations__": {"a": str}, "a": field})
+    assert docs_of(made) == {"": "", "a": "Described."}
 
 
 def test_without_source_code_the_descriptions_are_there() -> None:

@@ -17,6 +17,7 @@ from ensemble.messages.records import (
     size_of,
     why_oversized,
 )
+from tests.support.assigned_consumer import Polled
 
 
 def record(key: bytes | None = b"k", value: bytes | None = b"value", **more: Any) -> StoredRecord:
@@ -64,6 +65,16 @@ def test_a_header_takes_its_name_its_value_and_sixteen_bytes(name: str, value: b
 )
 def test_a_record_takes_its_key_its_value_and_the_value_before_an_edit(stored: StoredRecord, size: int) -> None:
     assert size_of(stored) == size
+
+
+def test_a_record_of_the_clients_is_as_large() -> None:
+    class Bare(Polled):
+        def headers(self) -> Any:
+            return None  # as the client says it
+
+    assert size_of(Polled(("shop.commands", 2, 7), pairs=[("ab", b"xyz")])) == len("key") + len("value") + 21
+    assert size_of(Bare(("shop.commands", 2, 7))) == len("key") + len("value")
+    assert message_id(Bare(("shop.commands", 2, 7))) == "shop.commands/2/7"
 
 
 def test_a_record_is_oversized_from_one_byte_beyond_a_limit_on() -> None:

@@ -31,7 +31,7 @@ def copy_partition(
     identity.compare_committed(())
     task.start_at({}, identity.ids)
     reader = clients.assigned_reader(access.shared, "ensemble-cli")
-    restoration = Restoration(plan, [task], reader, access.admin)
+    restoration = Restoration(plan, [task], reader, access.admin, make_consumer=access.make_consumer)
     try:
         if not any(restoration.advance(0.2, limit_s) for _ in until(limit_s)):
             raise FatalError(f"{plan.service.name}[{partition}] was not read to its end within {limit_s:g} s")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -15,18 +17,27 @@ from ensemble.kafka.worker.heartbeat import Heartbeat
 
 log = structlog.get_logger()
 
-EXIT_STUCK = 70
+EXIT_STUCK: Final = 70
+_LOOK_S: Final = 5.0
+_GRACE_S: Final = 0.01
+"""So a wait ends behind its time, not just before it."""
 
 
 def watch(heartbeat: Heartbeat, limit_s: float) -> None:
     """Start the watch: the loop may be overdue for `limit_s`."""
-    threading.Thread(target=_watch, args=(heartbeat, limit_s), name="watchdog", daemon=True).start()
+    threading.Thread(target=end_when_overdue, args=(heartbeat, limit_s), name="watchdog", daemon=True).start()
 
 
-def _watch(heartbeat: Heartbeat, limit_s: float) -> None:
+def end_when_overdue(
+    heartbeat: Heartbeat,
+    limit_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+    end: Callable[[int], object] = os._exit,
+) -> None:
+    """End the process, with words, once the loop has been overdue for `limit_s`."""
     while (remaining_s := limit_s - heartbeat.overdue_s) > 0:
-        time.sleep(min(remaining_s, 5.0) + 0.01)
+        sleep(min(remaining_s, _LOOK_S) + _GRACE_S)
     log.critical(
         "process.stuck", reason=f"{heartbeat.describe_in_hand()}; ending the process so that it is started anew"
     )
-    os._exit(EXIT_STUCK)
+    end(EXIT_STUCK)
