@@ -146,12 +146,12 @@ class ParkedKeys:
         Raises NotFound if no service has such a key parked, Ambiguous if several have and none is named.
         """
         parked, as_of = self._find(key, service)
-        return _plan("redrive", [self._item(parked, is_dead=parked.entry.dead_letter is not None)], [], as_of)
+        return _plan("redrive", [self._item(parked, as_dead_letter=True)], [], as_of)
 
     def plan_discard(self, key: str, service: str | None = None) -> RedrivePlan:
         """Return how the key's first record would be done without, like `plan_retry`."""
         parked, as_of = self._find(key, service)
-        return _plan("discard", [self._item(parked, is_dead=False)], [], as_of)
+        return _plan("discard", [self._item(parked, as_dead_letter=False)], [], as_of)
 
     def run(self, plan: RedrivePlan, intent: Intent, rollout: Rollout = REDRIVES) -> Run[RedriveItem]:
         """Return a run of the plan, like `DeadLetters.run`. A record that is no longer the first one is left alone."""
@@ -161,11 +161,11 @@ class ParkedKeys:
         as_of = datetime.now(UTC)
         return find_parked_key(self._session, key, service), as_of
 
-    def _item(self, parked: Parked, *, is_dead: bool) -> RedriveItem:
-        """Return the first record: as its dead letter if that has to be redriven and is still there."""
+    def _item(self, parked: Parked, *, as_dead_letter: bool) -> RedriveItem:
+        """Return the first record; as its dead letter if that is meant and there is one."""
         head = parked.head
         origin = Position(topic=head.topic, partition=head.partition, offset=head.offset)
-        if is_dead and (letter := self._letter_of(parked, origin)) is not None:
+        if as_dead_letter and (letter := self._letter_of(parked, origin)) is not None:
             return RedriveItem.of(letter)
         return RedriveItem(
             name=str(origin), service=parked.service, partition=parked.partition, parking_key=parked.name,
