@@ -32,7 +32,7 @@ def row_takes(which: OrderFilter, state: dict[str, Any]) -> bool:
     where, parameters = which.sql(NOW)
     [(count,)] = db.execute(f"SELECT COUNT(*) FROM orders WHERE {where}", parameters)  # noqa: S608  as the tables are asked
     db.close()
-    return count == 1
+    return bool(count == 1)
 
 
 @pytest.mark.parametrize(
