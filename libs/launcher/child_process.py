@@ -17,19 +17,24 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import IO
 
 GRACE_S = 10.0
 _ORPHANED = 70
 
 
-def main(module: str, arguments: list[str]) -> None:
-    """Run `module` as `__main__` once the parent sends the environment; its exit code is this process's."""
+def main(module: str, arguments: list[str], parent: IO[bytes], watch: Callable[[], object]) -> None:
+    """Run `module` as `__main__` once the parent sends the environment; its exit code is this process's.
+
+    Meanwhile a thread of its own does `watch`.
+    """
     _warm_up(module)
-    line = sys.stdin.buffer.readline()
+    line = parent.readline()
     if not line:
         return
     os.environ.update(json.loads(line))
-    threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
+    threading.Thread(target=watch, name="parent", daemon=True).start()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
@@ -52,4 +57,4 @@ def _end_with_the_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], sys.argv[2:], sys.stdin.buffer, _end_with_the_parent)
