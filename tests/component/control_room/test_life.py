@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from ensemble.clock import until
 from ensemble.errors import ConfigurationError
 from ensemble.operations import Unreachable
 from services.control_room.__main__ import _directory, _listen, _url, main
@@ -18,7 +19,7 @@ from tests.component.control_room.conftest import RoomInMemory
 
 def test_the_control_room_works_as_long_as_its_server_and_leaves_nothing_open(room: RoomInMemory) -> None:
     with TestClient(create_app(room.room), base_url="http://127.0.0.1:8100"):
-        assert room.room.updates.update()
+        assert any(room.room.updates.status.as_of is not None for _ in until(60.0, 0.01))
 
     assert room.room.live.is_closed
     with pytest.raises(Unreachable, match="closed database"):

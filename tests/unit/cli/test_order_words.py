@@ -208,7 +208,9 @@ def test_a_report_on_a_terminal_has_a_table_of_each_kind_and_says_when_it_has_re
     ],
 )
 def test_a_verdict_has_the_colour_of_its_weight(report: Report, colour: str) -> None:
-    assert f"\x1b[1;{colour}m{report.verdict}" in shown(report, force_terminal=True, color_system="standard")
+    assert f"\x1b[1;{colour}m{report.verdict}" in shown(
+        report, force_terminal=True, color_system="standard", no_color=False
+    )
 
 
 def shown(report: Report, **options: Any) -> str:
