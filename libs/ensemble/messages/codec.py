@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
@@ -38,6 +38,8 @@ Encoder = Callable[[M], bytes]
 Decoder = Callable[[bytes], M]
 """Returns the message in a record's value. It raises UndecodableRecord."""
 
+_KEPT = 1024
+"""Each partition's state asks for the same ones; types and versions are fewer, but those of others have no end."""
 PREFIX_LENGTH = 5
 """How many bytes of a value name its schema: the magic byte 0 and an id of four bytes."""
 
@@ -58,11 +60,10 @@ def id_in(value: bytes) -> int:
 
 def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
     """Return the encoder of a type. It owns a buffer: each thread takes an encoder of its own."""
-    own_schema = schema_of(message_type)
-    schema = _parse_for(own_schema, own_schema)
+    schema, to_plain = _writing(message_type)
     buffer = io.BytesIO()
     buffer.write(prefix_of((source or schemas_of(message_type)).id_of(schema_name(message_type))))
-    return _encoder(schema, buffer, plain_for(message_type, _full_names(schema)) or vars)
+    return _encoder(schema, buffer, to_plain)
 
 
 def decoders_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Decoder[M]]:
@@ -91,10 +92,26 @@ def decoder_for_new_schema(
 
 
 def decoder_for(message_type: type[M], writer_schema: Schema) -> Decoder[M]:
-    """Return the decoder of records that were written with one schema. Its names are local: it runs for each record.
+    """Return the decoder of records that were written with one schema. All threads may share it.
 
     Whatever the schema is, a record can neither end nor hang the process (see decoding_limits).
     """
+    _refuse_deep(writer_schema)
+    return _decoder(message_type, json.dumps(writer_schema))
+
+
+@lru_cache(_KEPT)
+def _writing(message_type: type[Message]) -> tuple[Any, ToPlain]:
+    """Return the parsed schema of a type, and what turns a message into what fastavro writes."""
+    own_schema = schema_of(message_type)
+    schema = _parse_for(own_schema, own_schema)
+    return schema, plain_for(message_type, _full_names(schema)) or vars
+
+
+@lru_cache(_KEPT)
+def _decoder(message_type: type[M], writer_text: str) -> Decoder[M]:
+    """Make a decoder. Its names are local: it runs for each record."""
+    writer_schema: Schema = json.loads(writer_text)
     own_schema = schema_of(message_type)
     writer = _parse_for(writer_schema, own_schema)
     reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _reader_of(own_schema, writer_schema)

@@ -90,6 +90,15 @@ def test_one_encoder_writes_many_messages_one_by_one(data: st.DataObject) -> Non
     assert [read(value, OrderState) for value in values] == sent
 
 
+def test_what_a_type_needs_is_made_once_and_each_encoder_has_a_buffer_of_its_own() -> None:
+    assert decoders_for(OrderState) == decoders_for(OrderState)
+    one, other = encoder_for(OrderState), encoder_for(OrderState)
+    first = one(OrderState(order_id="ord-1"))
+    assert one is not other
+    assert read(other(OrderState(order_id="ord-2")), OrderState) == OrderState(order_id="ord-2")
+    assert one(OrderState(order_id="ord-1")) == first
+
+
 @settings(max_examples=300, deadline=None)
 @given(tail=st.binary(max_size=120))
 def test_garbage_behind_a_good_prefix_is_undecodable(tail: bytes) -> None:
