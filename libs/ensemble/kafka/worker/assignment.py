@@ -34,6 +34,8 @@ _WATERMARKS_TIMEOUT_S: Final = 40.0
 _WAKE_TIMEOUT_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _LOOK_TIMEOUT_S: Final = 2.0
+_GLANCE_S: Final = 0.2
+"""A process that has work does not wait for long for an answer, which it can have at its next look."""
 _STRANGERS: Final = (
     "{} in consumer group {} is no process of this service: it takes partitions whose records nobody handles then, and "
     "may commit past them; stop it, or give it a group of its own"
@@ -330,7 +332,7 @@ class Assignment:
         service, strangers = self._plan.service, list[str]()
         if len(self._places_held) < len(self._plan.inputs) * service.partitions:
             try:
-                strangers = strangers_among(self._descriptions.describe(_LOOK_TIMEOUT_S).members, service.name)
+                strangers = strangers_among(self._descriptions.describe(_GLANCE_S).members, service.name)
             except KafkaException:
                 return  # asked again
         self._must_look_for_strangers = False
