@@ -41,9 +41,14 @@ def test_an_open_transaction_is_seen_and_its_age_grows_until_it_ends() -> None:
     ends.high = 8
     assert (looked(ends, watch, EVERY_S), watch.records) == (0, {PLACE: 3})
     assert looked(ends, watch, 3 * EVERY_S) == 3 * EVERY_S
+    assert watch.describe() == "", "it may end like that of any service that was killed"
+    assert looked(ends, watch, 1) == 3 * EVERY_S + 1
+    assert watch.describe() == (
+        "payments.events[0] is hidden from offset 5 on by a transaction that somebody has left open for 16 s"
+    )
     ends.stable = 9
     ends.high = 9
-    assert (looked(ends, watch, EVERY_S), watch.records) == (0, {})
+    assert (looked(ends, watch, EVERY_S), watch.records, watch.describe()) == (0, {}, "")
 
 
 def test_transactions_that_follow_each_other_are_no_hanging_one() -> None:

@@ -44,6 +44,11 @@ class Gauges:
         """Whether a second has passed since the last samples."""
         return self._now() >= self._next
 
+    @property
+    def note(self) -> str:
+        """What an operator should know of the inputs, or an empty text."""
+        return self._open.describe()
+
     def sample(self, stopped: int, stuck_s: float, skew_s: float) -> None:
         """Take the samples; `stopped` partitions take no records now."""
         self._next, tasks = self._now() + _EVERY_S, list(self._assignment.running.values())

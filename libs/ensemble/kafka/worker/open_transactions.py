@@ -47,6 +47,17 @@ class OpenTransactions:
         """Return how long the longest open transaction has kept readers of a partition from its records."""
         return max((self._clock() - since for _, since in self._since.values()), default=0.0)
 
+    def describe(self) -> str:
+        """Return where somebody's transaction has hidden input for longest, or an empty text. Any thread may ask."""
+        since = {place: at for place, at in list(self._since.items()) if self._clock() - at[1] > _SUSPECT_S}
+        if not since:
+            return ""
+        (topic, partition), (offset, at) = min(since.items(), key=lambda item: item[1][1])
+        return (
+            f"{topic}[{partition}] is hidden from offset {offset} on by a transaction that somebody has left open for "
+            f"{self._clock() - at:.0f} s"
+        )
+
     def _take(self, stable: Answers, high: Answers) -> None:
         if not all(future.done() for future in (*stable.values(), *high.values())):
             return
