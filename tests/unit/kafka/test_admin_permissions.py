@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
-from confluent_kafka.admin import AclOperation, ResourcePatternType, ResourceType  # type: ignore[attr-defined]  # unmarked
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked
+    AclOperation,
+    ResourcePatternType,
+    ResourceType,
+    ScramMechanism,
+)
 
 from ensemble.embedded.credentials import password
 from ensemble.errors import Unavailable
@@ -30,6 +35,8 @@ class Authorizer:
         self.allowed, self.cluster, self.bindings = set(allowed), cluster, [acls._binding(each) for each in granted]
         self.group_error = self.topic_error = 0
         self.passwords: dict[str, bytes] = {}
+        self.credentials: set[tuple[Any, int]] = set()
+        self._remaining_looks = iter(range(100))
         self.failure: Any = None
 
     def _operations(self, resource: str, name: str) -> list[Any]:
@@ -58,6 +65,7 @@ class Authorizer:
         return self.failure or answer(authorized_operations=[SimpleNamespace(name=name) for name in self.cluster])
 
     def describe_acls(self, _: Any, request_timeout: float) -> Any:
+        assert next(self._remaining_looks, None) is not None, "it is asked without end"
         return done(list(self.bindings))
 
     def create_acls(self, bindings: list[Any], request_timeout: float) -> dict[Any, Any]:
@@ -66,6 +74,8 @@ class Authorizer:
 
     def alter_user_scram_credentials(self, alterations: list[Any], request_timeout: float) -> dict[str, Any]:
         self.passwords = {each.user: each.password for each in alterations}
+        infos = [each.scram_credential_info for each in alterations]
+        self.credentials = {(info.mechanism, info.iterations) for info in infos}
         return {each.user: refuse(KafkaError.UNSUPPORTED_VERSION, "no SCRAM") for each in alterations[2:]}
 
 
@@ -176,6 +186,7 @@ def test_a_cluster_without_an_authorizer_says_so() -> None:
 def test_users_are_made_with_the_passwords_of_their_files(tmp_path: Path) -> None:
     authorizer: Any = Authorizer(cluster=("ALTER",))
     users.apply(authorizer, ["order", "payment"], tmp_path)
+    assert authorizer.credentials == {(ScramMechanism.SCRAM_SHA_512, 8192)}
     assert authorizer.passwords == {name: password(tmp_path, name).encode() for name in ("order", "payment")}
     with pytest.raises(Unavailable, match="cannot make user 'shipping': no SCRAM"):
         users.apply(authorizer, ["order", "payment", "shipping"], tmp_path)

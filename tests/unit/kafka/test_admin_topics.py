@@ -28,11 +28,17 @@ class Cluster:
         self.settings: dict[str, dict[str, str]] = {}
         self.broken: set[str] = set()
         self.refusals: dict[str, int] = {}
+        self.passing: list[int] = []
+        self.unlisted = 0
+        self._remaining_looks = iter(range(100))
         self.made: list[tuple[str, int, int, dict[str, str]]] = []
         self.is_listing, self.has_leaders = True, True
 
     def list_topics(self, timeout: float) -> Any:
-        names = self.present if self.is_listing else {}
+        assert next(self._remaining_looks, None) is not None, "it is asked without end"
+        is_lagging = bool(self.made) and self.unlisted > 0
+        self.unlisted -= is_lagging
+        names = {} if is_lagging or not self.is_listing else self.present
         error = KafkaError(KafkaError.LEADER_NOT_AVAILABLE)
         return SimpleNamespace(
             topics={
@@ -58,6 +64,8 @@ class Cluster:
         }
 
     def create_topics(self, new: list[Any], **_: float) -> dict[str, Any]:
+        if self.passing:
+            return {each.topic: refuse(self.passing.pop(0), "not yet") for each in new}
         self.made = [(each.topic, each.num_partitions, each.replication_factor, each.config) for each in new]
         self.present |= {each.topic: (each.num_partitions, each.config["cleanup.policy"]) for each in new}
         return {each.topic: self._creation(each.topic) for each in new}
@@ -155,6 +163,20 @@ def test_what_is_missing_is_made_as_declared() -> None:
     assert [state.status for state in before] == ["ok", "missing"]
     assert cluster.made == [(STATE.name, 3, 3, STATE.config(3))]
     assert [status for _, status, _ in states(cluster, COMMANDS, STATE)] == ["ok", "ok"]
+
+
+def test_a_controller_that_is_away_for_a_moment_is_asked_again() -> None:
+    cluster: Any = Cluster()
+    cluster.passing = [KafkaError._TRANSPORT]
+    topics.apply(cluster, [COMMANDS])
+    assert [name for name, *_ in cluster.made] == [COMMANDS.name]
+
+
+def test_a_new_topic_is_waited_for_until_brokers_list_it() -> None:
+    cluster: Any = Cluster()
+    cluster.unlisted = 3
+    topics.apply(cluster, [COMMANDS])
+    assert cluster.unlisted == 0
 
 
 def test_a_topic_that_somebody_else_makes_meanwhile_is_no_failure() -> None:

@@ -59,7 +59,7 @@ class Slot:
     """Transactions over scripted producers, and the processes that share their slot."""
 
     def __init__(self, newer: str | KafkaException = "", older: str = "", **script: list[Exception | None]) -> None:
-        self.calls, self.now, self.newer, self.older = list[str](), 0.0, newer, older
+        self.calls, self.now, self.newer, self.older = list[str](), 1_000.0, newer, older
         self._script = defaultdict(list, script)
         self.transactions = Transactions(
             config={"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
