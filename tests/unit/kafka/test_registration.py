@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from confluent_kafka.schema_registry import ConfigCompatibilityLevel, SchemaRegistryError, ServerConfig
 
 from ensemble import Event
-from ensemble.errors import ConfigurationError
+from ensemble.errors import ConfigurationError, Unavailable
 from ensemble.kafka.registry import check_registered, plan_registrations, register_schemas
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.topology import Subject
@@ -68,3 +69,42 @@ def test_what_was_not_released_is_named_before_anything_is_registered() -> None:
         with pytest.raises(ConfigurationError, match=words):
             act(shared.connect(), subjects)
     assert len(check_registered(shared.connect(), [SOLD])) == 2
+
+
+class Levels(SharedRegistry):
+    """A registry that keeps the level of each subject, and refuses some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels: dict[str, ServerConfig] = {}
+        self.refused: set[str] = set()
+
+    def get_config(self, name: str) -> ServerConfig:
+        if name not in self.levels:
+            raise SchemaRegistryError(404, 40408, "not found")
+        return self.levels[name]
+
+    def set_config(self, name: str, config: ServerConfig) -> None:
+        if name in self.refused:
+            raise SchemaRegistryError(422, 42203, "not allowed")
+        self.levels[name] = config
+
+
+@pytest.mark.parametrize("level", [None, ServerConfig(compatibility=ConfigCompatibilityLevel.NONE)])
+def test_a_subject_is_set_to_the_level_that_releases_keep(level: ServerConfig | None) -> None:
+    shared = Levels()
+    shared.levels = {NAME: level} if level else {}
+    words = level.compatibility.value if level and level.compatibility else "not set"
+    assert check_registered(shared.connect(), [SOLD])[-1].startswith(f"{NAME}: compatibility is {words}, not ")
+    register_schemas(shared.connect(), [SOLD])
+    assert check_registered(shared.connect(), [SOLD]) == []
+    [kept] = shared.levels.values()
+    shared.levels[NAME] = ServerConfig(compatibility_level=kept.compatibility)
+    assert check_registered(shared.connect(), [SOLD]) == []
+
+
+def test_what_the_registry_refuses_is_named() -> None:
+    shared = Levels()
+    shared.refused = {NAME}
+    with pytest.raises(Unavailable, match=rf"^the registry refused:\n  {NAME}: not allowed$"):
+        register_schemas(shared.connect(), [SOLD])

@@ -1,0 +1,42 @@
+"""A process is known by its number and its start, and is gone once it was ended."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ensemble.embedded.os_processes import CLOCK_TOLERANCE_S, end, exists, is_alive, started_at
+
+GONE = 2**22 + 1
+"""More than a system has."""
+SLEEPS = """import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b"asked"), os._exit(0)))
+os.write(1, b"up"); time.sleep(600)"""
+
+
+def test_this_process_lives_and_another_start_is_another_process() -> None:
+    pid, started = os.getpid(), started_at(os.getpid())
+    assert exists(pid)
+    assert abs(started - time.time()) < 86_400
+    assert is_alive(pid, started)
+    assert not is_alive(pid, started - CLOCK_TOLERANCE_S - 1)
+
+
+def test_a_process_that_is_gone_is_neither_there_nor_alive_nor_ended() -> None:
+    assert not exists(GONE)
+    assert started_at(GONE) == 0.0
+    assert not is_alive(GONE, 0.0)
+    end(GONE, grace_s=0)
+
+
+@pytest.mark.parametrize(("grace_s", "words"), [(60.0, b"asked"), (0, b"")])
+def test_a_process_is_ended_with_a_grace_or_at_once(grace_s: float, words: bytes) -> None:
+    with subprocess.Popen([sys.executable, "-S", "-E", "-c", SLEEPS], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(2) == b"up"
+        started = started_at(process.pid)
+        end(process.pid, grace_s)
+        assert not is_alive(process.pid, started)
+        assert process.stdout.read() == words
