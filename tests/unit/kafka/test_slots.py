@@ -31,6 +31,13 @@ def test_replicas_on_one_host_get_different_slots(tmp_path: Path) -> None:
         assert [one.name, other.name] == [f"{socket.gethostname()}-0", f"{socket.gethostname()}-1"]
 
 
+def test_the_directory_of_the_locks_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    for _ in range(2):
+        with take_slot("payment", "auto", tmp_path / "of" / "locks") as slot:
+            assert slot.name.endswith("-0")
+    assert (tmp_path / "of" / "locks").stat().st_mode & 0o777 == 0o700
+
+
 def test_services_do_not_take_each_others_slots(tmp_path: Path) -> None:
     with take_slot("payment", "auto", tmp_path) as one, take_slot("order", "auto", tmp_path) as other:
         assert one.name == other.name

@@ -34,6 +34,8 @@ def test_each_store_that_is_declared_so_has_a_directory_of_its_own(tmp_path: Pat
     # given
     shop = service("rocksdb", "memory")
     disk = StateDisk(shop, tmp_path, "shop-0", now=lambda: 1)
+    assert (tmp_path / "shop" / "shop-0").is_dir()
+    StateDisk(shop, tmp_path, "shop-0", now=lambda: 1)  # the next process finds it there
 
     # when
     open_state = disk.opener(1, {"shop.account-changelog": "id"})
