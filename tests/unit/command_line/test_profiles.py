@@ -173,3 +173,11 @@ def test_a_choice_that_cannot_be_written_is_told(home: Path) -> None:
     (home / "current-profile").mkdir()
     with pytest.raises(Mistake, match="current-profile cannot be written: Is a directory"):
         profiles.choose(profiles.find_profile("test"))
+
+
+def test_a_choice_is_kept_where_no_folder_for_it_was_yet(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test, other = profiles.find_profile("test"), profiles.find_profile("prod-eu")
+    monkeypatch.setenv("ENSEMBLE_CONFIG_DIR", str(home / "two" / "deep"))
+    for profile in (test, other):
+        profiles.choose(profile)
+        assert profiles.current_name() == profile.name
