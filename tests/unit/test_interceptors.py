@@ -31,9 +31,9 @@ def test_headers_are_added_behind_those_that_there_are() -> None:
 def test_a_trace_takes_the_place_of_the_one_before() -> None:
     made = output(("traceparent", "old"), ("ce_id", "m-1"), ("tracestate", b"old"))
     made.set_trace(SPAN, "a=1")
-    assert made.headers == (("ce_id", "m-1"), ("traceparent", SPAN), ("tracestate", b"a=1"))
+    assert list(made.headers) == [("ce_id", "m-1"), ("traceparent", SPAN), ("tracestate", b"a=1")]
     made.set_trace(SPAN)
-    assert made.headers == (("ce_id", "m-1"), ("traceparent", SPAN))
+    assert list(made.headers) == [("ce_id", "m-1"), ("traceparent", SPAN)]
     with pytest.raises(ValueError, match="traceparent 'x' is none by W3C"):
         made.set_trace("x")
 
