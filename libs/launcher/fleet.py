@@ -44,9 +44,9 @@ def _check_port(member: Member) -> None:
         raise FleetError(f"port {member.port}, for {member.name}, is in use; stop its program, or choose another")
 
 
-def describe_exit(exit_code: int | None) -> str:
+def describe_exit(exit_code: int) -> str:
     """Return `ended with exit code 2`, or `was ended by SIGKILL`."""
-    if exit_code is None or exit_code >= 0:
+    if exit_code >= 0:
         return f"ended with exit code {exit_code}"
     return f"was ended by {signal.Signals(-exit_code).name}"
 
@@ -234,8 +234,8 @@ class Fleet:
 
     def state_of(self, name: str) -> str:
         """Return why a member is not ready, or an empty string."""
-        if not self.is_alive(name):
-            return describe_exit(self.exit_code(name))
+        if (exit_code := self.exit_code(name)) is not None:
+            return describe_exit(exit_code)
         return self.members[name].why_not_ready(self._token)
 
     def pid(self, name: str) -> int:
