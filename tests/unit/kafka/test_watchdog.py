@@ -13,6 +13,7 @@ def test_a_loop_that_hangs_is_ended_once_it_is_overdue_for_so_long() -> None:
     heartbeat = Heartbeat(clock)
 
     def sleep(seconds: float) -> None:
+        assert len(waits) < 100, "it has no end"
         waits.append(seconds)
         clock.now += seconds
         if clock.now < 30:
@@ -36,5 +37,9 @@ def test_a_loop_that_is_overdue_already_is_not_waited_for() -> None:
     clock, exit_codes = SteadyClock(0.0), list[int]()
     heartbeat = Heartbeat(clock)
     clock.now = 60
-    end_when_overdue(heartbeat, 60, lambda seconds: exit_codes.append(-1), exit_codes.append)
+
+    def sleep(seconds: float) -> None:
+        raise AssertionError(f"it waits for {seconds} s")
+
+    end_when_overdue(heartbeat, 60, sleep, exit_codes.append)
     assert exit_codes == [EXIT_STUCK]
