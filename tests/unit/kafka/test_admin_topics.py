@@ -27,6 +27,8 @@ class Cluster:
         self.hidden: set[str] = set()
         self.settings: dict[str, dict[str, str]] = {}
         self.broken: set[str] = set()
+        self.deleted: set[str] = set()
+        """Topics that brokers still list."""
         self.refusals: dict[str, int] = {}
         self.passing: list[int] = []
         self.unlisted = 0
@@ -50,7 +52,11 @@ class Cluster:
         )
 
     def describe_configs(self, resources: list[Any], request_timeout: float) -> dict[Any, Any]:
-        return {each: done(self._settings(each.name)) for each in resources}
+        unknown = KafkaError.UNKNOWN_TOPIC_OR_PART
+        return {
+            each: refuse(unknown) if each.name in self.deleted else done(self._settings(each.name))
+            for each in resources
+        }
 
     def _settings(self, name: str) -> dict[str, Any]:
         settings = {"cleanup.policy": self.present[name][1]} | self.settings.get(name, {})
@@ -89,6 +95,12 @@ def test_each_topic_is_ok_missing_or_wrong() -> None:
         ("shop.account-changelog", "wrong", "has 2 partitions, not 3; has cleanup.policy delete, not compact"),
     ]
     assert states(Cluster(), COMMANDS) == [("shop.commands", "missing", "does not exist")]
+
+
+def test_a_topic_that_was_deleted_a_moment_ago_is_missing_though_it_is_still_listed() -> None:
+    cluster = Cluster(shop__commands=(2, "delete"), shop__account_changelog=(3, "compact"))
+    cluster.deleted = {COMMANDS.name}
+    assert [status for _, status, _ in states(cluster, COMMANDS, STATE)] == ["missing", "ok"]
 
 
 def test_a_compacted_topic_that_is_hardly_ever_cleaned_is_fine_and_said_to_be_slow() -> None:

@@ -67,8 +67,9 @@ def compare(admin: AdminClient, topics: Iterable[Topic], limit_s: float = LIMIT_
 
 def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[TopicState]:
     existing = admin.list_topics(timeout=limit_s).topics
-    present = [topic for topic in declared if topic.name in existing and existing[topic.name].error is None]
-    settings = _settings(admin, present, limit_s)
+    listed = [topic for topic in declared if topic.name in existing and existing[topic.name].error is None]
+    settings = _settings(admin, listed, limit_s)
+    present = [topic for topic in listed if topic.name in settings]
     unseen = hidden_topics(admin, [topic.name for topic in declared if topic not in present], limit_s)
     states = []
     for topic in declared:
@@ -184,14 +185,18 @@ def _alteration(topic: Topic, changes: Mapping[str, str]) -> str:
 
 
 def _settings(admin: AdminClient, topics: list[Topic], limit_s: float) -> dict[str, dict[str, str]]:
+    """Return the settings of each topic by name, without topics that are still listed but were deleted a moment ago."""
     if not topics:
         return {}
     resources = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
-    answers = admin.describe_configs(resources, request_timeout=limit_s)
-    return {
-        resource.name: {name: entry.value for name, entry in future.result(limit_s).items()}
-        for resource, future in answers.items()
-    }
+    found: dict[str, dict[str, str]] = {}
+    for resource, future in admin.describe_configs(resources, request_timeout=limit_s).items():
+        try:
+            found[resource.name] = {name: entry.value for name, entry in future.result(limit_s).items()}
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+    return found
 
 
 def _await_ready(admin: AdminClient, created: list[Topic], limit_s: float) -> None:
