@@ -1,6 +1,7 @@
 """What nobody waits for has no transaction of its own, as long as company comes soon."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from ensemble import (
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import CompiledService, compile_service
 from ensemble.engine.task import PartitionTask
+from ensemble.interceptors import InterceptedCommit, Interceptor
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.worker.commit_time import CommitTime
 from ensemble.kafka.worker.loop import Loop
@@ -107,10 +109,10 @@ class Process:
 
     def ask(self, *, at_once: bool = False) -> bool:
         """Return whether to commit now, and do it."""
-        task = self.task
-        is_now = self.time.is_now([task] if task.is_ahead else [], [task] if task.is_dirty else [], at_once=at_once)
+        moved, dirty = [self.task] if self.task.is_ahead else [], [self.task] if self.task.is_dirty else []
+        is_now = self.time.is_now(moved, dirty, at_once=at_once)
         if is_now:
-            task.commit()
+            self.task.commit()
             self.time.commit()
         return is_now
 
@@ -174,8 +176,8 @@ def test_what_went_with_its_partition_is_waited_for_no_more(process: Process) ->
 class Worker:
     """The same service in a loop over a broker in memory, on a clock that stands still."""
 
-    def __init__(self) -> None:
-        plan = compiled(bookkeeping())
+    def __init__(self, *interceptors: Interceptor) -> None:
+        plan = compile_service(bookkeeping(), ManualClock(), limits(), interceptors=interceptors)
         self.broker, self.place = MemoryBroker(plan.inputs), ("shop.commands", partition_of(KEY.encode(), 2))
         broker: Any = self.broker
         self.loop = Loop(
@@ -242,3 +244,25 @@ def test_what_waits_is_committed_before_its_partition_goes_and_dropped_if_it_has
     worker.run(take_away)
     assert len(worker.with_state) == transactions
     assert not worker.loop.partitions
+
+
+def test_interceptors_meet_the_commit_before_a_partition_goes() -> None:
+    """A fact of a ledger that waited is sent with it: whoever traces what is sent hears of its end."""
+
+    sent = list[str]()
+
+    class Register(Interceptor):
+        @contextmanager
+        def intercept_commit(self, commit: InterceptedCommit) -> Iterator[None]:
+            yield
+            sent.extend(topic for topic, _ in commit.outputs)
+
+    worker = Worker(Register())
+    worker.send("book")
+
+    def take_away() -> None:
+        if worker.has_read == 1:
+            worker.broker.member.rebalance("on_revoke")
+
+    worker.run(take_away)
+    assert sent == ["shop.ledger"]

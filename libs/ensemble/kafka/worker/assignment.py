@@ -128,7 +128,7 @@ class Assignment:
             self._failure = error
 
     def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Give partitions back; what was only skipped since the last commit is committed first."""
+        """Give partitions back; what waits for a later batch is committed first."""
         try:
             self._before_revoke()
         except (KafkaException, FatalError) as error:

@@ -321,22 +321,25 @@ class Loop:
         running, commit_time = self._assignment.running.values(), self._commit_time
         dirty = [task for task in running if task.is_dirty] if has_batch or commit_time.holds_state else []
         moved = [task for task in running if task.is_ahead or task in dirty]
-        if not commit_time.is_now(moved, dirty, at_once=bool(dirty) and not self._progress.is_calm):
+        if not commit_time.is_now(moved, dirty, at_once=not self._progress.is_calm):
             return
-        commit_time.commit()
-        if commit_batch(self._plan, moved, started, partial(self._commit, moved, self._culprit)):
+        if self._commit_batch(moved, started, self._culprit):
             self._pace.commit()
-            self.metrics.record_batch(moved, time.perf_counter() - started)
-            self._fold(moved)
             self._reached("after-fold")
 
     def _commit_now(self) -> None:
         """Commit what waits for a later batch, before partitions are revoked."""
-        tasks, started = [task for task in self._assignment.running.values() if task.is_ahead], time.perf_counter()
+        if tasks := [task for task in self._assignment.running.values() if task.is_ahead]:
+            self._commit_batch(tasks, time.perf_counter(), lambda: None)
+
+    def _commit_batch(self, tasks: list[PartitionTask], started: float, culprit: Callable[[], Culprit | None]) -> bool:
+        """Commit what these tasks did, and make it their state. Return whether the transaction took effect."""
         self._commit_time.commit()
-        if tasks and self._commit(tasks):
-            self.metrics.record_batch(tasks, time.perf_counter() - started)
-            self._fold(tasks)
+        if not commit_batch(self._plan, tasks, started, partial(self._commit, tasks, culprit)):
+            return False
+        self.metrics.record_batch(tasks, time.perf_counter() - started)
+        self._fold(tasks)
+        return True
 
     def _fold(self, tasks: list[PartitionTask]) -> None:
         for task in tasks:
