@@ -19,6 +19,8 @@ _STATE_S: Final = 0.1
 """For so long at most changes of state wait for a batch that somebody waits for."""
 _OFFSETS_S: Final = 1.0
 """So do offsets of records that had no effect, and of commit markers."""
+_LONG_S: Final = 5.0
+"""The group may have lost its patience with a batch that took longer: its commit tells which record is to blame."""
 _FEW: Final = 20
 """What a partition has handled beyond that is worth a transaction, and would make a later one long."""
 
@@ -42,15 +44,17 @@ class CommitTime:
         """Return `wait_s`, or what is left until a batch that waits has to be committed."""
         return max(0.0, min(wait_s, self._state_until - self._now()))
 
-    def is_now(self, moved: Sequence[PartitionTask], dirty: Sequence[PartitionTask], *, at_once: bool) -> bool:
+    def is_now(
+        self, moved: Sequence[PartitionTask], dirty: Sequence[PartitionTask], *, batch_s: float, at_once: bool
+    ) -> bool:
         """Return whether to commit now what `moved` did; of these, `dirty` have more to write than offsets.
 
-        `at_once` says that no batch of theirs may wait.
+        `batch_s` says how long the batch has taken, and `at_once` that none that has more to write may wait.
         """
         if not moved:
             self.holds_state, self._state_until, self._offsets_until = False, inf, inf
             return False
-        if dirty and (at_once or any(self._is_awaited(task) for task in dirty)):
+        if batch_s > _LONG_S or (dirty and (at_once or any(self._is_awaited(task) for task in dirty))):
             return True
         now = self._now()
         self._offsets_until = min(self._offsets_until, now + _OFFSETS_S)

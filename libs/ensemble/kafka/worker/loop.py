@@ -321,7 +321,9 @@ class Loop:
         running, commit_time = self._assignment.running.values(), self._commit_time
         dirty = [task for task in running if task.is_dirty] if has_batch or commit_time.holds_state else []
         moved = [task for task in running if task.is_ahead or task in dirty]
-        if not commit_time.is_now(moved, dirty, at_once=not self._progress.is_calm):
+        at_once = bool(dirty) and not self._progress.is_calm
+        batch_s = time.perf_counter() - started if has_batch else 0.0
+        if not commit_time.is_now(moved, dirty, batch_s=batch_s, at_once=at_once):
             return
         if self._commit_batch(moved, started, self._culprit):
             self._pace.commit()
