@@ -157,7 +157,7 @@ class RuntimeSettings(BaseSettings):
     group_protocol: Literal["classic", "consumer"] = "classic"
     """Kafka's classic consumer groups, or the protocol of KIP-848."""
     batch_records: int = Field(default=500, ge=1, le=10_000)
-    """The most records of one transaction."""
+    """The most records of one batch."""
     batch_s: float = Field(default=10, gt=0, le=300)
     """After this long a batch takes no further record; the rest is read again for the next one."""
     poll_s: float = Field(default=0.25, gt=0, le=5)
