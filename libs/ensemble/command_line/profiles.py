@@ -100,7 +100,7 @@ def variables() -> dict[str, bool]:
 def read_profiles() -> dict[str, Profile]:
     """Return all profiles by name. Raises Mistake that names the file and what is wrong in it."""
     path = profiles_file()
-    if not path.exists():
+    if _is_missing(path):
         return {}
     try:
         _, document = read_toml(path)
@@ -109,6 +109,15 @@ def read_profiles() -> dict[str, Profile]:
     if stray := [name for name, value in document.items() if not isinstance(value, dict)]:
         raise Mistake(f"{path}: {stray[0]} belongs to no profile; put it below [NAME]")
     return {name: _profile(path, name, table) for name, table in document.items()}
+
+
+def _is_missing(path: Path) -> bool:
+    """Return whether there is no such file. One in a folder that nobody may enter is told when it is read."""
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
 
 
 def find_profile(name: str, flag: str = "--profile") -> Profile:

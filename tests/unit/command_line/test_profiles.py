@@ -152,6 +152,12 @@ def test_files_that_cannot_be_written_or_read_are_named(home: Path) -> None:
         profiles.read_profiles()
 
 
+def test_a_file_that_cannot_even_be_looked_for_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENSEMBLE_CONFIG_DIR", str(home / ("long" * 100)))
+    with pytest.raises(Mistake, match=r"profiles.toml cannot be read: File name too long"):
+        profiles.read_profiles()
+
+
 def test_no_profile_is_chosen_where_none_was_or_the_chosen_one_is_there_no_more(home: Path) -> None:
     profiles.choose(None)
     assert profiles.current_name() == ""
