@@ -126,7 +126,7 @@ class InterceptedCommit:
 
     service: str
     batch_s: float
-    """How long ago the batch was received, in seconds."""
+    """How long ago its last records were received, in seconds."""
     offsets: Mapping[tuple[str, int], int]
     """The offsets that the transaction commits: the next one of each topic and partition."""
     outputs: Sequence[tuple[str, str]]
