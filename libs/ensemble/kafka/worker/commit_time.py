@@ -69,7 +69,7 @@ class CommitTime:
     def _is_awaited(self, task: PartitionTask) -> bool:
         """Return whether a batch did more than to handle a few records, change state, and append to a ledger."""
         counts, parking, timers = task.counts, task.stores.parking, task.stores.timers
-        if counts.handled > _FEW or counts.failures or counts.timers or parking.is_dirty or task.calls.in_flight:
+        if counts.handled > _FEW or counts.failures or counts.timers or parking.is_dirty:
             return True
         if timers is not None and timers.is_dirty:
             return True
