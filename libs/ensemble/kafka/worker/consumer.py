@@ -32,7 +32,7 @@ def split_by(items: Iterable[T], predicate: Callable[[T], bool]) -> tuple[list[T
 
 
 class ConsumerPoller:
-    """Polls the group's consumer. `group` is the metadata captured at the last poll, for the batch's transaction."""
+    """Polls the group's consumer. `group` is the group's metadata as of the last poll, for the transaction."""
 
     def __init__(  # noqa: PLR0913  all keyword-only
         self,
