@@ -20,6 +20,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.now, self.topics, self.looks = 0.0, set[str](), 0
+        self.is_away = False
         self.problems = FetchProblems(self._find, lambda: self.now)
 
     def poll(self, until: float, error: KafkaError | None = None) -> None:
@@ -30,9 +31,9 @@ class Watch:
                 self.problems.note(PLACE, 7, error)
             self.problems.check()
 
-    def _find(self, topics: Collection[str]) -> set[str]:
+    def _find(self, topics: Collection[str]) -> set[str] | None:
         self.looks += 1
-        return self.topics.intersection(topics)
+        return None if self.is_away else self.topics.intersection(topics)
 
 
 def test_an_offset_that_cannot_be_read_is_told_and_then_ends_the_process_with_its_place() -> None:
@@ -79,6 +80,23 @@ def test_a_topic_that_stays_unknown_ends_the_process() -> None:
         watch.poll(2 * MISSING_LIMIT_S)
 
 
+def test_brokers_that_are_away_for_long_deny_no_topic() -> None:
+    """A restarting broker denied a topic once, then an outage of a minute ended each process as if it were deleted."""
+    # given
+    watch = Watch()
+    watch.problems.note(PLACE, None, UNKNOWN)
+
+    # when
+    watch.is_away = True
+    watch.poll(3 * MISSING_LIMIT_S)
+    watch.is_away = False
+
+    # then
+    assert watch.problems.longest_s < 10
+    with pytest.raises(FatalError, match=r"no broker has known topic shop\.commands for 60 s"):
+        watch.poll(5 * MISSING_LIMIT_S)
+
+
 def test_a_topic_that_is_only_written_and_is_gone_is_told_like_an_input() -> None:
     """Its service looked healthy until it wrote there, and then named neither the topic nor what to do."""
     watch = Watch()
@@ -114,7 +132,7 @@ def test_a_topic_that_cannot_be_fetched_for_a_moment_is_no_reason_of_the_group()
     assert watch.problems.why_not_joined() == ""
 
 
-def test_brokers_are_asked_for_all_topics_at_once_and_know_none_without_an_answer() -> None:
+def test_brokers_are_asked_for_all_topics_at_once() -> None:
     """Each was asked for by itself, for two seconds where nobody answers: the loop stood still for half a minute."""
     known = {"a": SimpleNamespace(error=None), "b": SimpleNamespace(error=UNKNOWN), "d": SimpleNamespace(error=None)}
     cluster: Any = SimpleNamespace(list_topics=lambda timeout: SimpleNamespace(topics=known))
@@ -124,4 +142,4 @@ def test_brokers_are_asked_for_all_topics_at_once_and_know_none_without_an_answe
         raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
     cluster.list_topics = answer_nothing
-    assert find_topics(cluster, ["a", "b", "c"]) == set()
+    assert find_topics(cluster, ["a", "b", "c"]) is None

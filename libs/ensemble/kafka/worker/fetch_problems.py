@@ -43,9 +43,9 @@ class FetchProblems:
     """Notes errors of a consumer, and raises FatalError for those that have lasted for too long."""
 
     def __init__(
-        self, find: Callable[[Collection[str]], Collection[str]], now: Callable[[], float] = time.monotonic
+        self, find: Callable[[Collection[str]], Collection[str] | None], now: Callable[[], float] = time.monotonic
     ) -> None:
-        """Note nothing yet. `find` asks the brokers which of some topics they know."""
+        """Note nothing yet. `find` asks the brokers which of some topics they know; None says that none answers."""
         self._find, self._now = find, now
         self._stuck: dict[TopicPlace, _StuckFetch] = {}
         self._missing: dict[str, float] = {}
@@ -126,6 +126,9 @@ class FetchProblems:
 
     def _look_for_topics(self) -> None:
         found = self._find(self._missing)
+        if found is None:  # brokers that are away for long deny nothing
+            self._missing = dict.fromkeys(self._missing, self._now())
+            return
         for topic, since in list(self._missing.items()):
             if topic in found:
                 log.info("topic.found", topic=topic)
@@ -140,10 +143,10 @@ class FetchProblems:
         return f"{place[0]}[{place[1]}] cannot be read at offset {stuck.offset}"
 
 
-def find_topics(admin: AdminClient, topics: Collection[str]) -> set[str]:
-    """Return which of these topics the brokers know; without an answer none is known."""
+def find_topics(admin: AdminClient, topics: Collection[str]) -> set[str] | None:
+    """Return which of these topics the brokers know, or None if they do not answer."""
     try:
         known = admin.list_topics(timeout=_LOOK_TIMEOUT_S).topics
     except KafkaException:
-        return set()
+        return None
     return {name for name in topics if name in known and known[name].error is None}
