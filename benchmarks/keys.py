@@ -1,7 +1,7 @@
 """What grows with the keys: memory for each key, and CPU for each message, of a hop that keeps a state for each.
 
-Each size is measured in a process of its own, without a broker, with the states in memory and on disk:
-`python -m benchmarks.keys COUNT memory|rocksdb`.
+Each size is measured in a process of its own, without a broker, with the states in memory, packed and on disk:
+`python -m benchmarks.keys COUNT memory|packed|rocksdb`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 import psutil
 
@@ -22,11 +22,12 @@ from benchmarks import workload
 from ensemble.engine import BatchCycle, PartitionTask, compile_service
 from ensemble.kafka.worker import StateDisk, calm_collector
 from ensemble.messages import StoredRecord, encoder_for
+from ensemble.service.stores import Engine
 from ensemble.state import changelog_sources
 from ensemble.testing import ManualClock
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
-ENGINES: Final = ("memory", "rocksdb")
+ENGINES: Final[tuple[Engine, ...]] = get_args(Engine)
 _MESSAGES: Final = 20_000
 _BATCH: Final = 500
 
@@ -42,7 +43,7 @@ def _in_a_process(size: int, engine: str) -> dict[str, float]:
     return measured
 
 
-def _measure_one(count: int, engine: workload.Engine, directory: Path) -> dict[str, float]:
+def _measure_one(count: int, engine: Engine, directory: Path) -> dict[str, float]:
     clock = ManualClock()
     disk = StateDisk(workload.service("keys", "in", engine), directory, "0", clock.now)
     plan = compile_service(workload.service("keys", "in", engine), clock)
@@ -112,8 +113,4 @@ def _record(offset: int, key: bytes, value: bytes) -> StoredRecord:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as directory:
-        print(
-            json.dumps(
-                _measure_one(int(sys.argv[1]), "rocksdb" if sys.argv[2] == "rocksdb" else "memory", Path(directory))
-            )
-        )
+        print(json.dumps(_measure_one(int(sys.argv[1]), cast("Engine", sys.argv[2]), Path(directory))))

@@ -1,4 +1,4 @@
-"""What `StateStore` promises: in memory, and on Kafka with its states in memory and on disk."""
+"""What `StateStore` promises: in memory, also packed, and on Kafka with its states in memory and on disk."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ import pytest
 from tests.support.scripted_service.drivers import RunningService, ServiceInMemory, ServiceOnKafka, script
 
 
-@pytest.fixture(params=["memory", "service_on_kafka", "service_on_disk"])
+@pytest.fixture(params=["memory", "packed", "service_on_kafka", "service_on_disk"])
 def running(request: pytest.FixtureRequest, tmp_path: Path) -> RunningService:
-    if request.param == "memory":
-        return ServiceInMemory("contract", tmp_path)
+    if request.param in {"memory", "packed"}:
+        return ServiceInMemory(f"{request.param}-contract", tmp_path)
     on_kafka: ServiceOnKafka = request.getfixturevalue(request.param)
     return on_kafka
 

@@ -14,6 +14,7 @@ from ensemble.state.deduplication import SeenWindow, WindowLimits
 from ensemble.state.event_log import EventLogStore
 from ensemble.state.event_sourced import EventSourcedStore
 from ensemble.state.keyed import KeyedStore
+from ensemble.state.packed_map import PackedMap
 from ensemble.state.parking import ParkingStore
 from ensemble.state.pauses import PartitionPauses
 from ensemble.state.rocks import RocksStore
@@ -26,8 +27,11 @@ OpenState = Callable[[StateStoreSpec, SchemaSourceSelector | None], KeyedStore[A
 
 
 def open_in_memory(spec: StateStoreSpec, sources: SchemaSourceSelector | None) -> KeyedStore[Any]:
-    """Return an empty store in memory, whatever engine is declared."""
-    return KeyedStore(spec.changelog_name, spec.types, sources)
+    """Return an empty store in memory, packed if that is declared, also for one that is declared to lie on disk."""
+    store = KeyedStore[Any](spec.changelog_name, spec.types, sources)
+    if spec.engine == "packed":
+        store.committed = PackedMap()
+    return store
 
 
 class PartitionStores:

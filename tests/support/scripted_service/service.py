@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ensemble import Catalogue, Service, Topic, event_log, event_sourced, role, state_store
 from ensemble.interceptors import Interceptor
 from ensemble.messages import Message
 from ensemble.service.catalogue import CommandFailure
+from ensemble.service.stores import Engine
 from tests.support.scripted_service.messages import (
     Account,
     Announced,
@@ -57,11 +58,14 @@ def catalogue_of(name: str) -> Catalogue:
     )
 
 
+_ENGINES: Final[dict[str, Engine]] = {"disk": "rocksdb", "packed": "packed"}
+
+
 def scripted_service(name: str, flags: Path, interceptors: Sequence[Interceptor] = ()) -> Service:
     """Return a service with every port. `flags` is a directory by which handlers and tests wait for each other.
 
     With a file `<name>.hangs` there the service never comes to the end of its stop. One whose name begins with `disk`
-    keeps its accounts on disk.
+    keeps its accounts on disk, one whose name begins with `packed` packed.
     """
     catalogue = catalogue_of(name)
 
@@ -74,7 +78,7 @@ def scripted_service(name: str, flags: Path, interceptors: Sequence[Interceptor]
         catalogue,
         roles=[role(Clerk, flags=Flags(flags))],
         stores=[
-            state_store(Account, engine="rocksdb" if name.startswith("disk") else "memory"),
+            state_store(Account, engine=_ENGINES.get(name.split("-", maxsplit=1)[0], "memory")),
             event_sourced(Purse, catalogue.topic(f"{name}.ledger"), {"lines": Line}, snapshot_every=SNAPSHOT_EVERY),
             event_sourced(Tally, catalogue.topic(f"{name}.stamps"), snapshot_every=SNAPSHOT_EVERY),
             event_log(catalogue.topic(f"{name}.diary")),
