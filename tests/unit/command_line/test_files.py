@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,11 @@ def editor(folder: Path, name: str, script: str) -> str:
 
 @pytest.fixture
 def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing names an editor, and programs are looked for here first."""
+    """Nothing names an editor, programs are looked for here first, and what is edited lies here."""
     for name in ("VISUAL", "EDITOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
@@ -87,7 +89,4 @@ def test_what_is_no_json_is_a_mistake_and_the_file_stays(edited: Path) -> None:
     editor(edited, "vi", 'echo "{" > "$1"')
     with pytest.raises(Mistake, match=r"--editor .*: invalid JSON"):
         edit(FIELDS, "a")
-    left = Path(calls(edited)[0][1])
-    assert left.read_text() == "{\n"
-    left.unlink()
-    left.parent.rmdir()
+    assert Path(calls(edited)[0][1]).read_text() == "{\n"
