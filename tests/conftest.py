@@ -62,9 +62,11 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test's command line is called, messages of others do not say."""
+def _nothing_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output is of no width or colour that the terminal of whoever runs the tests has, nor named after another's."""
     monkeypatch.setenv("ENSEMBLE_PROGRAM", "")
+    for name in ("COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
