@@ -31,7 +31,7 @@ class Gauges:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics, self._plan, self._assignment, self._now = metrics, plan, assignment, now
-        self._open = OpenTransactions(admin)
+        self._open = OpenTransactions(admin, now)
         self._expiring = ExpiringRecords(
             admin,
             plan.clock,
