@@ -152,7 +152,11 @@ def test_a_member_that_does_not_move_is_killed(assemble: Assemble) -> None:
 
 
 def test_the_provider_is_stopped_once_the_services_are_gone(assemble: Assemble, tmp_path: Path) -> None:
-    ends = {name: ending(f"sleep 0.2; echo {name} >> {tmp_path}/ends; exit") for name in ("payment", "payment_sandbox")}
+    """The service takes its time: were both told to stop at once, the provider would be the first to end."""
+    ends = {
+        name: ending(f"sleep {takes_s}; echo {name} >> {tmp_path}/ends; exit")
+        for name, takes_s in (("payment", 0.2), ("payment_sandbox", 0))
+    }
     fleet = assemble("payment-sandbox", "payment", **ends).fleet
     fleet.launch()
     for name in fleet.members:
