@@ -39,7 +39,7 @@ def test_orders_are_counted_by_what_is_asked_for(ensemble: CommandLine) -> None:
     counts = ensemble("orders", "count", "--json").document
     assert {row["status"]: row["orders"] for row in counts} == {"completed": 1, "fulfilled": 1, "payment_pending": 1}
     assert ensemble("orders", "count", "--by", "step", "--where", "status=fulfilled").out.endswith("\nreservation\t1\n")
-    ensemble("orders", "pause", "o-2", *WHY, "--timeout", "1")
+    ensemble("orders", "pause", "o-2", *WHY, "--timeout", "60")
     paused = ensemble("orders", "count", "--by", "paused_by", "--where", "paused=true", "--json")
     assert paused.document == [{"paused_by": "operator ann", "orders": 1}]
 
@@ -180,7 +180,7 @@ def test_one_order_that_is_cancelled_is_watched_to_its_end(
     ensemble: CommandLine, shop: Any, arguments: list[str], *, is_told: bool
 ) -> None:
     shop.gateway.available = True
-    result = ensemble("orders", "cancel", *arguments, *WHY, "--timeout", "1")
+    result = ensemble("orders", "cancel", *arguments, *WHY, "--timeout", "60")
     assert (result.code, "o-3 is cancelled" in result.err, "\tOrderCancelled\t" in result.out) == (0, is_told, is_told)
     assert all_states(shop)["o-3"]["status"] == ("payment_pending" if "--dry-run" in arguments else "cancelled")
 
@@ -220,11 +220,11 @@ def test_says_what_stock_there_is_none_of(ensemble: CommandLine, verb: str, word
 
 
 def test_pauses_retries_and_resumes_an_order(ensemble: CommandLine, shop: Any) -> None:
-    assert ensemble("orders", "pause", "o-2", *WHY, "--timeout", "1").code == 0
+    assert ensemble("orders", "pause", "o-2", *WHY, "--timeout", "60").code == 0
     assert ensemble("orders", "list", "--paused", "--json").document[0]["paused_by"] == "operator ann"
     assert ensemble("orders", "retry", "o-2", *WHY).err.endswith("it is paused; resume it first\n")
-    assert ensemble("orders", "resume", "o-2", *WHY, "--timeout", "1").code == 0
-    assert ensemble("orders", "retry", "o-2", *WHY, "--timeout", "1").code == 0
+    assert ensemble("orders", "resume", "o-2", *WHY, "--timeout", "60").code == 0
+    assert ensemble("orders", "retry", "o-2", *WHY, "--timeout", "60").code == 0
     assert all_states(shop)["o-2"]["attempt"] == 2
 
 
@@ -233,7 +233,7 @@ def test_cancels_one_order_and_previews_many(ensemble: CommandLine, shop: Any) -
     assert [row["order"] for row in preview.document] == ["o-2"]
     assert ensemble("orders", "cancel", "o-2", "--reason", "changed my mind").code == 0
     assert all_states(shop)["o-2"]["status"] == "compensating"
-    assert ensemble("orders", "compensate", "o-3", *WHY, "--timeout", "1").code == 0
+    assert ensemble("orders", "compensate", "o-3", *WHY, "--timeout", "60").code == 0
     assert all_states(shop)["o-3"]["status"] == "compensating"
     assert "it owes nothing" in ensemble("orders", "settle", "o-3", *WHY).err
 

@@ -31,7 +31,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def run(scenario: Coroutine[Any, Any, T]) -> T:
     """Return what the scenario returns; an answer that never comes is an error."""
-    return asyncio.run(asyncio.wait_for(scenario, 10))
+    return asyncio.run(asyncio.wait_for(scenario, 60))
 
 
 async def charge(books: Books, key: str = "o-1:charge") -> Entry:

@@ -59,15 +59,15 @@ def test_what_is_under_way_is_waited_for_when_it_is_stopped() -> None:
 
     def work() -> bool:
         begun.set()
-        release.wait(10)
+        release.wait(60)
         ended.set()
         return True
 
     repetition = Repetition("work", work, lambda: 600.0)
     repetition.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     Timer(0.02, release.set).start()
-    repetition.stop(10)
+    repetition.stop(60)
 
     assert ended.is_set()
 
