@@ -25,6 +25,13 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
+def slow_sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """One whose late charges are pending for as long as a test takes."""
+    with sandbox_on_thread(tmp_path / "ledger.db", hang_s=1, late_ms=600_000) as served:
+        yield served
+
+
+@pytest.fixture
 def order_id() -> str:
     return f"order-{uuid4().hex}"
 
@@ -96,16 +103,20 @@ def test_a_refund_of_another_orders_charge_is_refused(sandbox: Sandbox, order_id
 
 def test_a_late_charge_is_pending_until_it_is_booked(sandbox: Sandbox, order_id: str) -> None:
     assert sandbox.charge(order_id, "tok_late").status == 202
-    assert_problem(sandbox.charge(order_id, "tok_late"), 409, None)
-    assert_problem(sandbox.refund(order_id), 409, None)
-    assert sandbox.send("GET", f"/v1/charges/{order_id}:charge").status == 202
     _wait_until(lambda: sandbox.refund(order_id).status != 409)
     assert sandbox.entries_of(order_id) == [("charge", "captured", 500), ("refund", "refunded", 500)]
 
 
-def test_a_late_charge_holds_its_payload(sandbox: Sandbox, order_id: str) -> None:
-    sandbox.charge(order_id, "tok_late")
-    assert_problem(sandbox.charge(order_id, "tok_late", amount=1), 422, "Idempotency-Key")
+def test_a_pending_charge_holds_its_key_and_its_payload(slow_sandbox: Sandbox, order_id: str) -> None:
+    pending = {"status": "pending", "key": f"{order_id}:charge"}
+    assert slow_sandbox.charge(order_id, "tok_late").document == pending
+    again = slow_sandbox.charge(order_id, "tok_late")
+    assert_problem(again, 409, None)
+    assert again.headers["Retry-After"] == "1"
+    assert_problem(slow_sandbox.refund(order_id), 409, None)
+    assert_problem(slow_sandbox.charge(order_id, "tok_late", amount=1), 422, "Idempotency-Key")
+    found = slow_sandbox.send("GET", f"/v1/charges/{order_id}:charge")
+    assert (found.status, found.document) == (202, pending)
 
 
 def test_concurrent_repeats_book_once(sandbox: Sandbox, order_id: str) -> None:
@@ -268,13 +279,6 @@ def test_a_charge_and_its_refund_are_told_and_listed_in_full(sandbox: Sandbox, o
 def test_the_key_of_a_refund_is_no_charge(sandbox: Sandbox, order_id: str) -> None:
     sandbox.refund(order_id)
     assert_problem(sandbox.send("GET", f"/v1/charges/{order_id}:refund"), 404, "key")
-
-
-def test_whoever_met_a_passing_refusal_is_told_to_ask_again(sandbox: Sandbox, order_id: str) -> None:
-    assert sandbox.charge(order_id, "tok_late").document == {"status": "pending", "key": f"{order_id}:charge"}
-    assert sandbox.charge(order_id, "tok_late").headers["Retry-After"] == "1"
-    pending = sandbox.send("GET", f"/v1/charges/{order_id}:charge")
-    assert (pending.status, pending.document) == (202, {"status": "pending", "key": f"{order_id}:charge"})
 
 
 def test_a_sandbox_that_ends_books_what_it_promised_and_answers_whoever_hangs(tmp_path: Path) -> None:
