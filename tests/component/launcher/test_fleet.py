@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ensemble.clock import until
+from ensemble.free_ports import free_ports
 from launcher import Fleet, FleetError
 from tests.component.launcher.conftest import UNMOVED, Crew, Ready, ending
 
@@ -119,7 +120,7 @@ class Late(Ready):
 
 
 def test_a_member_that_was_ready_once_is_not_asked_again(assemble: Assemble) -> None:
-    fleet = assemble("order", Late("payment", 81)).fleet
+    fleet = assemble("order", Late("payment", free_ports(1)[0])).fleet
     Late.asked.clear()
     fleet.launch()
     Ready.reasons.update(order="")
@@ -226,17 +227,17 @@ def test_variables_of_a_restart_are_for_it_alone_and_stand_over_its_own(assemble
 def test_a_release_put_in_place_ends_the_one_before_and_a_replacement_leaves_it(assemble: Assemble) -> None:
     fleet = assemble("order").fleet
     fleet.launch()
-    first = fleet._children["order"]
+    first, ports = fleet._children["order"], free_ports(2)
 
-    fleet.put_in_place(Ready("order", 91))
+    fleet.put_in_place(Ready("order", ports[0]))
     second, settings = fleet._children["order"], settings_in_log(fleet, "order")
     assert first.exit_code == -signal.SIGTERM
-    assert settings["ENSEMBLE_HTTP_PORT"] == "91"
+    assert settings["ENSEMBLE_HTTP_PORT"] == str(ports[0])
     assert fleet.unexpected_exits() == []
 
-    assert fleet.replace(Ready("order", 92)) is second
-    assert settings_in_log(fleet, "order", 1)["ENSEMBLE_HTTP_PORT"] == "92"
-    assert (second.exit_code, fleet.members["order"].port) == (None, 92)
+    assert fleet.replace(Ready("order", ports[1])) is second
+    assert settings_in_log(fleet, "order", 1)["ENSEMBLE_HTTP_PORT"] == str(ports[1])
+    assert (second.exit_code, fleet.members["order"].port) == (None, ports[1])
     second.send(signal.SIGTERM)
     second.wait(60.0)
 

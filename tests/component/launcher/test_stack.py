@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ensemble.free_ports import free_ports
 from ensemble.operations import NotPossible
 from ensemble.settings import KafkaSettings
 from launcher import CONTROL_ROOM, FleetError, Stack, StackPlan
@@ -23,7 +24,7 @@ from tests.component.launcher.test_fleet import is_gone, settings_in_log
 @contextmanager
 def stack(directory: Path, *, is_demo: bool = False, connect: Any = None, **scripts: str) -> Iterator[Stack]:
     """Give a stack of children that a shell stands in for, which is not up yet."""
-    members = [Ready("order", 91), Ready(CONTROL_ROOM, 92)]
+    members = [Ready(name, port) for name, port in zip(("order", CONTROL_ROOM), free_ports(2), strict=True)]
     kafka = KafkaSettings(bootstrap_servers="memory:9092")
     plan = StackPlan(APP, directory, members, kafka, environment={"A": "b"}, token="secret", is_demo=is_demo)
     access = SimpleNamespace(bootstrap_servers="memory:9092")
