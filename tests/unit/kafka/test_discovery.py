@@ -34,12 +34,15 @@ def broker_of(cluster_id: str) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
-            with suppress(OSError), server.accept()[0] as connection:  # closed at the end, if nobody has come
+            with suppress(OSError), server.accept()[0] as connection:
                 connection.recv(1024)
                 connection.sendall(_metadata(cluster_id))
 
-        threading.Thread(target=answer, daemon=True).start()
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
         yield server.getsockname()[1]
+        socket.create_connection(server.getsockname(), 60).close()  # it ends, also where nobody has come
+        thread.join(60)
 
 
 @pytest.fixture(autouse=True)
