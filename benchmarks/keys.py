@@ -19,10 +19,10 @@ from typing import Any, Final, cast, get_args
 import psutil
 
 from benchmarks import workload
+from benchmarks.workload import Engine
 from ensemble.engine import BatchCycle, PartitionTask, compile_service
 from ensemble.kafka.worker import StateDisk, calm_collector
 from ensemble.messages import StoredRecord, encoder_for
-from ensemble.service.stores import Engine
 from ensemble.state import changelog_sources
 from ensemble.testing import ManualClock
 

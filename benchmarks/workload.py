@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -26,8 +26,9 @@ from ensemble import (
     state_store,
 )
 from ensemble.messages import Int32, Int64, Millis
-from ensemble.service.stores import Engine
 
+Engine = Literal["memory", "packed", "rocksdb"]
+"""Where the states of the hop lie."""
 SCHEMAS: Final = SchemaSet(Path(__file__).parent / "schemas", "benchmarks")
 PARTITIONS: Final = 4
 PLACED_AT: Final = 1_700_000_000_000
