@@ -19,7 +19,7 @@ from ensemble.embedded.java import find_java
 from ensemble.embedded.last_words import cause_of_end, taken_address
 from ensemble.embedded.layout import Layout, Ports, broker_settings
 from ensemble.embedded.open_files import check_open_files
-from ensemble.embedded.os_processes import started_at
+from ensemble.embedded.os_processes import started_at, suspend
 from ensemble.embedded.probe import cluster_at
 from ensemble.embedded.process import STEP_S, BrokerProcess, launch, lock
 from ensemble.embedded.progress import OnProgress, Step, on_stderr
@@ -99,8 +99,11 @@ class EmbeddedKafka:
             self._started.process.kill()
 
     def pause(self) -> None:
-        """Stop the broker's process without ending it, as a long garbage collection would, until `resume`."""
-        os.kill(self._running().process.pid, signal.SIGSTOP)
+        """Stop the broker's process without ending it, as a long garbage collection would, until `resume`.
+
+        It stands still when this returns.
+        """
+        suspend(self._running().process.pid)
 
     def resume(self) -> None:
         """Continue the broker's process after `pause`."""

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from ensemble.clock import until
 from ensemble.embedded.supervisor import STOP_LIMIT_S
 from ensemble.extras import imports_of_extra
 
@@ -9,6 +10,8 @@ with imports_of_extra("embedded", "the embedded broker"):
     import psutil
 
 CLOCK_TOLERANCE_S = 2.0
+_SUSPEND_LIMIT_S = 60.0
+_LOOK_EVERY_S = 0.001
 
 
 def exists(pid: int) -> bool:
@@ -31,6 +34,19 @@ def is_alive(pid: int, started: float) -> bool:
         return abs(process.create_time() - started) < CLOCK_TOLERANCE_S and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def suspend(pid: int) -> None:
+    """Stop a process without ending it, and return when it stands still: on a busy machine it goes on for a moment.
+
+    Raises TimeoutError if it does not stop within a minute, psutil.NoSuchProcess if it is gone.
+    """
+    process = psutil.Process(pid)
+    process.suspend()
+    for _ in until(_SUSPEND_LIMIT_S, _LOOK_EVERY_S):
+        if process.status() == psutil.STATUS_STOPPED:
+            return
+    raise TimeoutError(f"process {pid} has not stood still for {_SUSPEND_LIMIT_S:g} s after SIGSTOP")
 
 
 def end(pid: int, grace_s: float) -> None:

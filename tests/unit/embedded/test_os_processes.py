@@ -5,9 +5,10 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
-from ensemble.embedded.os_processes import CLOCK_TOLERANCE_S, end, exists, is_alive, started_at
+from ensemble.embedded.os_processes import CLOCK_TOLERANCE_S, end, exists, is_alive, started_at, suspend
 
 GONE = 2**22 + 1
 """More than a system has."""
@@ -29,6 +30,14 @@ def test_a_process_that_is_gone_is_neither_there_nor_alive_nor_ended() -> None:
     assert started_at(GONE) == 0.0
     assert not is_alive(GONE, 0.0)
     end(GONE, grace_s=0)
+
+
+def test_a_process_that_is_suspended_stands_still_when_that_returns() -> None:
+    with subprocess.Popen([sys.executable, "-S", "-E", "-c", "while True: pass"]) as process:
+        suspend(process.pid)
+        state = psutil.Process(process.pid).status()
+        end(process.pid, grace_s=0)
+    assert state == psutil.STATUS_STOPPED
 
 
 @pytest.mark.parametrize(("grace_s", "words"), [(60.0, b"asked"), (0, b"")])
