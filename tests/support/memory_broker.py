@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
+from ensemble.kafka.client_config import Clients
 from tests.support.assigned_consumer import AssignedConsumer, Polled
 from tests.support.client_answers import answer
 
@@ -53,6 +54,19 @@ class MemoryBroker:
 
     def make_producer(self, _: dict[str, Any]) -> Any:
         return TransactionalProducer(self)
+
+    @property
+    def clients(self) -> Clients:
+        """The clients of a process of service `shop`, all of which reach this broker."""
+        broker: Any = self
+        return Clients(
+            {"group.id": "shop"},
+            {"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
+            {},
+            broker,
+            make_consumer=broker.make_consumer,
+            make_producer=broker.make_producer,
+        )
 
     # -- as an admin client ---------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -25,7 +24,6 @@ from ensemble.clock import ManualClock
 from ensemble.engine.compiled import CompiledService, compile_service
 from ensemble.engine.task import PartitionTask
 from ensemble.interceptors import InterceptedCommit, Interceptor
-from ensemble.kafka.client_config import Clients
 from ensemble.kafka.worker.commit_time import CommitTime
 from ensemble.kafka.worker.loop import Loop
 from ensemble.messages.codec import encoder_for
@@ -187,18 +185,10 @@ class Worker:
     def __init__(self, *interceptors: Interceptor) -> None:
         plan = compile_service(bookkeeping(), ManualClock(), limits(), interceptors=interceptors)
         self.broker, self.place = MemoryBroker(plan.inputs), ("shop.commands", partition_of(KEY.encode(), 2))
-        broker: Any = self.broker
         self.loop = Loop(
             plan=plan,
             settings=RuntimeSettings(poll_s=0.01),
-            clients=Clients(
-                {"group.id": "shop"},
-                {"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
-                {},
-                broker,
-                make_consumer=broker.make_consumer,
-                make_producer=broker.make_producer,
-            ),
+            clients=self.broker.clients,
             metrics=LoopMetrics("shop"),
             commit_time=CommitTime(plan, SteadyClock()),
         )

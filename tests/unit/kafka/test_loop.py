@@ -15,7 +15,6 @@ from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.interceptors import InterceptedCommit, InterceptedInput, Interceptor, NotCommitted
-from ensemble.kafka.client_config import Clients
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.pace import Pace
 from ensemble.messages import Message
@@ -71,17 +70,10 @@ class Shop:
         return self.loop
 
     def _loop(self) -> Loop:
-        broker: Any = self.broker
-        clients = Clients(
-            {"group.id": "shop"},
-            {"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
-            {},
-            broker,
-            make_consumer=broker.make_consumer,
-            make_producer=broker.make_producer,
-        )
         settings = RuntimeSettings(poll_s=0.01, commit_timeout_s=1, call_wait_s=0.01)
-        return Loop(plan=self.plan, settings=settings, clients=clients, metrics=LoopMetrics("shop"), pace=self.pace)
+        return Loop(
+            plan=self.plan, settings=settings, clients=self.broker.clients, metrics=LoopMetrics("shop"), pace=self.pace
+        )
 
     @property
     def told(self) -> list[str]:
