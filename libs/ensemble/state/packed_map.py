@@ -30,7 +30,7 @@ _TAGS: Final = [bytes((tag,)) for tag in range(256)]
 _INDEXED: Final = 5
 """An entry has so many bytes in its bucket: tag and place."""
 
-_Found = tuple[int, int, int]
+_Location = tuple[int, int, int]
 """The number of an entry's bucket, its index in there, and its place."""
 
 
@@ -103,21 +103,21 @@ class PackedMap(MutableMapping[bytes, bytes]):
     # -- writing --------------------------------------------------------------------------------------------------
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
-        found = self._find(key) if self._count else None
+        location = self._find(key) if self._count else None
         if len(key) + len(value) > _LARGEST:
-            if found:
-                self._remove(found)
+            if location:
+                self._remove(location)
             self._large[key] = value
             return
-        if found:
-            self._replace(found, key, value)
+        if location:
+            self._replace(location, key, value)
             return
         self._large.pop(key, None)
         self._add(key, value)
 
     def __delitem__(self, key: bytes) -> None:
-        if found := self._find(key):
-            self._remove(found)
+        if location := self._find(key):
+            self._remove(location)
         else:
             del self._large[key]
 
@@ -128,9 +128,9 @@ class PackedMap(MutableMapping[bytes, bytes]):
         del self[key]
         return value
 
-    def _replace(self, found: _Found, key: bytes, value: bytes) -> None:
-        number, index, place = found
-        segment, start = self._segments[place >> _SEGMENT_BITS], (place & _OFFSET) << _UNIT_BITS
+    def _replace(self, location: _Location, key: bytes, value: bytes) -> None:
+        number, index, place = location
+        segment, start = self._entry_at(place)
         key_length, value_length = _lengths(segment, start)
         if value_length == len(value):
             start += _HEADER + key_length
@@ -143,13 +143,13 @@ class PackedMap(MutableMapping[bytes, bytes]):
             self._set_place(number, index, self._append(entry))
             self._free(place, units)
 
-    def _remove(self, found: _Found) -> None:
-        number, index, place = found
+    def _remove(self, location: _Location) -> None:
+        number, index, place = location
         bucket = self._buckets[number]
         at = len(bucket) // _INDEXED + 4 * index
         self._buckets[number] = bucket[:index] + bucket[index + 1 : at] + bucket[at + 4 :]
         self._count -= 1
-        self._free(place, _units_at(self._segments[place >> _SEGMENT_BITS], (place & _OFFSET) << _UNIT_BITS))
+        self._free(place, _units_at(*self._entry_at(place)))
 
     def _add(self, key: bytes, value: bytes) -> None:
         """Take in a key that is neither in the buckets nor among the large ones."""
@@ -171,7 +171,7 @@ class PackedMap(MutableMapping[bytes, bytes]):
         number = key_hash & self._mask
         return key_hash & self._next_mask if number < self._split else number
 
-    def _find(self, key: bytes) -> _Found | None:
+    def _find(self, key: bytes) -> _Location | None:
         key_hash = hash(key)
         number, tag = self._bucket_of(key_hash), key_hash >> 48 & 255
         bucket = self._buckets[number]
@@ -190,8 +190,11 @@ class PackedMap(MutableMapping[bytes, bytes]):
         at = len(bucket) // _INDEXED + 4 * index
         self._buckets[number] = bucket[:at] + _PLACE.pack(place) + bucket[at + 4 :]
 
+    def _entry_at(self, place: int) -> tuple[bytearray, int]:
+        return self._segments[place >> _SEGMENT_BITS], (place & _OFFSET) << _UNIT_BITS
+
     def _key_at(self, place: int) -> bytes:
-        segment, start = self._segments[place >> _SEGMENT_BITS], (place & _OFFSET) << _UNIT_BITS
+        segment, start = self._entry_at(place)
         return bytes(segment[start + _HEADER : start + _HEADER + (segment[start] | segment[start + 1] << 8)])
 
     def _split_bucket(self) -> None:
@@ -241,11 +244,11 @@ class PackedMap(MutableMapping[bytes, bytes]):
                 del self._segments_of[units]
 
     def _move(self, place: int, to: int, size: int) -> None:
-        found = self._find(self._key_at(place))
-        assert found is not None, "an entry is in the index until it is freed"
-        self._set_place(found[0], found[1], to)
-        source, start = self._segments[place >> _SEGMENT_BITS], (place & _OFFSET) << _UNIT_BITS
-        target, target_start = self._segments[to >> _SEGMENT_BITS], (to & _OFFSET) << _UNIT_BITS
+        location = self._find(self._key_at(place))
+        assert location is not None, "an entry is in the index until it is freed"
+        self._set_place(location[0], location[1], to)
+        source, start = self._entry_at(place)
+        target, target_start = self._entry_at(to)
         target[target_start : target_start + size] = source[start : start + size]
 
 
