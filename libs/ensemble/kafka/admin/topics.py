@@ -67,9 +67,9 @@ def compare(admin: AdminClient, topics: Iterable[Topic], limit_s: float = LIMIT_
 
 def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[TopicState]:
     existing = admin.list_topics(timeout=limit_s).topics
-    listed = [topic for topic in declared if topic.name in existing and existing[topic.name].error is None]
-    settings = _settings(admin, listed, limit_s)
-    present = [topic for topic in listed if topic.name in settings]
+    candidates = [topic for topic in declared if topic.name in existing and existing[topic.name].error is None]
+    settings = _settings(admin, candidates, limit_s)
+    present = [topic for topic in candidates if topic.name in settings]
     unseen = hidden_topics(admin, [topic.name for topic in declared if topic not in present], limit_s)
     states = []
     for topic in declared:
@@ -138,8 +138,8 @@ def _differences(topic: Topic, partitions: int, settings: Mapping[str, str]) -> 
         wrong.append(f"has cleanup.policy {cleanup}, not {topic.cleanup}")
     limits = _early_ends(topic, settings)
     if limits and topic.retention is None:
-        given = ", ".join(f"{name} {settings[name]}" for name in limits)
-        wrong.append(f"has {given}, but its records have to be kept for ever: {_alteration(topic, limits)}")
+        values = ", ".join(f"{name} {settings[name]}" for name in limits)
+        wrong.append(f"has {values}, but its records have to be kept for ever: {_alteration(topic, limits)}")
     return wrong
 
 
@@ -148,8 +148,8 @@ def _advice(topic: Topic, settings: Mapping[str, str]) -> str:
     declared, changes, reasons = topic.config(), dict[str, str](), list[str]()
 
     def note(reason: str, names: Iterable[str]) -> None:
-        changes.update(found := {name: declared.get(name, _UNLIMITED) for name in names})
-        reasons.extend([reason] if found else [])
+        changes.update(limits := {name: declared.get(name, _UNLIMITED) for name in names})
+        reasons.extend([reason] if limits else [])
 
     if topic.cleanup == "compact":
         slow = [name for name, value in COMPACTION.items() if float(settings.get(name, value)) > float(value)]
@@ -189,14 +189,14 @@ def _settings(admin: AdminClient, topics: list[Topic], limit_s: float) -> dict[s
     if not topics:
         return {}
     resources = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
-    found: dict[str, dict[str, str]] = {}
+    by_topic: dict[str, dict[str, str]] = {}
     for resource, future in admin.describe_configs(resources, request_timeout=limit_s).items():
         try:
-            found[resource.name] = {name: entry.value for name, entry in future.result(limit_s).items()}
+            by_topic[resource.name] = {name: entry.value for name, entry in future.result(limit_s).items()}
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
-    return found
+    return by_topic
 
 
 def _await_ready(admin: AdminClient, created: list[Topic], limit_s: float) -> None:

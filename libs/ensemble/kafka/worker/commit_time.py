@@ -52,7 +52,7 @@ class CommitTime:
         `batch_s` says how long the batch has taken, and `at_once` that none that has more to write may wait.
         """
         if not moved:
-            self.holds_state, self._state_until, self._offsets_until = False, inf, inf
+            self.commit()
             return False
         if batch_s > _LONG_S or (dirty and (at_once or any(self._is_awaited(task) for task in dirty))):
             return True

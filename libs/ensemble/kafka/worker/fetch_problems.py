@@ -125,12 +125,12 @@ class FetchProblems:
             self._look_for_topics()
 
     def _look_for_topics(self) -> None:
-        found = self._find(self._missing)
-        if found is None:  # brokers that are away for long deny nothing
+        present = self._find(self._missing)
+        if present is None:  # brokers that are away for long deny nothing
             self._missing = dict.fromkeys(self._missing, self._now())
             return
         for topic, since in list(self._missing.items()):
-            if topic in found:
+            if topic in present:
                 log.info("topic.found", topic=topic)
                 del self._missing[topic]
             elif self._now() - since >= MISSING_LIMIT_S:
@@ -146,7 +146,7 @@ class FetchProblems:
 def find_topics(admin: AdminClient, topics: Collection[str]) -> set[str] | None:
     """Return which of these topics the brokers know, or None if they do not answer."""
     try:
-        known = admin.list_topics(timeout=_LOOK_TIMEOUT_S).topics
+        entries = admin.list_topics(timeout=_LOOK_TIMEOUT_S).topics
     except KafkaException:
         return None
-    return {name for name in topics if name in known and known[name].error is None}
+    return {name for name in topics if name in entries and entries[name].error is None}
