@@ -71,12 +71,15 @@ def show(key: Key, service: OfService = None, output: Output = TABLE) -> None:
 
     session = open_session()
     details = describe_parked_key(session, find_parked_key(session, key, service))
-    if output.is_json:
-        show_document({**_row(details), "records": [_record(each) for each in details.records]}, output=output)
-        return
     row = _row(details)
+    if output.is_json:
+        show_document({**row, "records": [_record(each) for each in details.records]}, output=output)
+        return
+    if output is OutputFormat.NAME:
+        write(details.key)
+        return
     show_document({**row, "age_ms": None, "age": duration(row["age_ms"])}, output=output)
-    for number, record in enumerate(details.records if output is not OutputFormat.NAME else ()):
+    for number, record in enumerate(details.records):
         fields = record.problem or json_text(dict(record.fields)).rstrip()
         write(f"{number}\t{record.type}\t{record.position}\t{fields}")
 

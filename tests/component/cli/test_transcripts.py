@@ -1,0 +1,130 @@
+"""Whole commands on all services in memory: all that each shows, in a pipe and on a terminal, as its transcript has it.
+
+`python -m tests.component.cli.test_transcripts [NAME ...]` writes transcripts again, for an intended change.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+from structlog.testing import capture_logs
+
+from cli.app import make_app
+from ensemble.command_line import app, selection
+from ensemble.command_line.__main__ import run_program
+from ensemble.command_line.connection import connected_to
+from ensemble.command_line.publishing import publish
+from services.app import APP
+from tests.support.flow_in_memory import FlowInMemory
+from tests.support.order_messages import place_order
+from tests.support.transcripts import Transcript, TypedCommand, without_changes
+
+TRANSCRIPTS: Final = Path(__file__).with_name("transcripts")
+_AGO_S: Final = 10_000.0
+"""So long ago all began: ages say the same hours on a slow machine."""
+_NOT_HERE: Final = ("NO_COLOR", "FORCE_COLOR", "ENSEMBLE_PROGRAM", "ENSEMBLE_APP", "ENSEMBLE_PROFILE", "VISUAL",
+                    "KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL", "PAYMENT_PROVIDER_URL")  # fmt: skip
+
+
+def few_orders() -> Any:
+    """One order that is completed, one whose reservation is awaited, one whose charge waits parked, one refused."""
+    flow: Any = FlowInMemory(_AGO_S)
+    publish(flow, place_order())
+    flow.settle()
+    publish(flow, place_order(customer_id="c-2"))
+    flow.stopped = {"inventory"}
+    publish(flow, place_order(order_id="o-2", customer_id="c-2"))
+    flow.settle()
+    flow.gateway.available = False
+    publish(flow, place_order(order_id="o-3"))
+    flow.settle()
+    return flow
+
+
+def waiting_orders() -> Any:
+    """One order that is completed, and four whose reservation is awaited."""
+    flow: Any = FlowInMemory(_AGO_S)
+    publish(flow, place_order())
+    flow.settle()
+    flow.stopped = {"inventory"}
+    for number in (2, 3, 4, 5):
+        publish(flow, place_order(order_id=f"o-{number}"))
+    flow.settle()
+    return flow
+
+
+SHOPS: Final[dict[str, Callable[[], Any]]] = {
+    "order-actions": waiting_orders,
+    "order-ends": waiting_orders,
+    "held": waiting_orders,
+}
+
+
+@cache
+def _made(make: Callable[[], typer.Typer]) -> Any:
+    """Make a program once: it is the same for each command."""
+    return typer.main.get_command(make())
+
+
+def order_flow() -> Any:
+    """Return the program of this checkout."""
+    selection.select(lambda: APP)
+    return _made(make_app)
+
+
+def any_application() -> Any:
+    """Return the program of the library alone."""
+    return _made(app.make_app)
+
+
+def run_on(path: Path) -> Callable[[Sequence[str]], int]:
+    program = any_application if path.stem.startswith("library") else order_flow
+    return lambda arguments: run_program(program, arguments)
+
+
+@contextmanager
+def shop_of(name: str, setting: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Open the shop of a transcript, and give folders that have another name in each run, with a word for each."""
+    with capture_logs(), tempfile.TemporaryDirectory() as folder:
+        for variable in ("ENSEMBLE_DATA_DIR", "ENSEMBLE_CONFIG_DIR"):
+            setting.setenv(variable, folder)
+        setting.setenv("TERM", "xterm")
+        setting.setenv("LOGNAME", "bob")  # whoever types
+        for variable in _NOT_HERE:
+            setting.setenv(variable, "")  # so that what a command sets is taken back
+            setting.delenv(variable)
+        setting.setattr(selection, "_selections", [*selection._selections])
+        with connected_to(SHOPS.get(name, few_orders)()):
+            yield {folder: "<folder>", str(Path(__file__).parents[3]): "<checkout>"}
+
+
+def shown_now(transcript: Transcript, setting: pytest.MonkeyPatch) -> list[list[str]]:
+    with shop_of(transcript.path.stem, setting) as folders:
+        run, commands = run_on(transcript.path), [TypedCommand(line) for line, *_ in transcript.blocks]
+        return [[each.line, *without_changes(each.show(run, setting), folders)] for each in commands]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in TRANSCRIPTS.glob("*.txt")))
+def test_commands_show_what_their_transcript_has(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    transcript = Transcript.read(TRANSCRIPTS / f"{name}.txt")
+    assert shown_now(transcript, monkeypatch) == transcript.blocks
+
+
+def write_again(names: Sequence[str]) -> None:
+    for path in sorted(TRANSCRIPTS.glob("*.txt")):
+        if not names or path.stem in names:
+            transcript = Transcript.read(path)
+            with pytest.MonkeyPatch.context() as setting:
+                transcript.write(shown_now(transcript, setting))
+
+
+if __name__ == "__main__":
+    write_again(sys.argv[1:])
