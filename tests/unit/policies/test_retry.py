@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,7 +7,7 @@ from pydantic import ValidationError
 
 from ensemble import RejectedInput, RetryableError, TerminalError
 from ensemble.errors import FatalError, MisplacedRecord, OversizedOutput
-from ensemble.policies.retry import OnExhaustion, RetryPolicy
+from ensemble.policies.retry import OnExhaustion, RetryPolicy, asked_delay
 from ensemble.policies.service import ServicePolicies
 
 
@@ -54,6 +56,23 @@ def asking(retry_after_s: float) -> RetryableError:
 def test_waits_as_long_as_the_other_side_asks_but_not_past_the_budget(asked_s: float, expected: float) -> None:
     policy = RetryPolicy(initial_s=1, cap_s=30, jitter=0, budget_s=120)
     assert policy.delay_after(1, asking(asked_s), spent_s=20) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "expected"), [(-1, 0), (float("nan"), 0), (0.5, 0.5), (2, 2), (10**400, 1e9), ("soon", 0), (None, 0)]
+)
+def test_what_is_no_time_to_wait_asks_for_none(asked_s: Any, expected: float) -> None:
+    assert asked_delay(asking(asked_s)) == expected
+
+
+def test_an_error_that_cannot_ask_asks_for_nothing() -> None:
+    error = CardUnknown()
+    error.retry_after_s = 5  # type: ignore[attr-defined]
+    assert asked_delay(error) == 0
+
+
+def test_the_first_delay_may_be_the_longest() -> None:
+    assert delays(RetryPolicy(initial_s=30, cap_s=30, attempts=3)) == [30, 30]
 
 
 def test_chance_takes_off_its_share_and_never_adds() -> None:

@@ -84,36 +84,70 @@ def test_every_value_says_where_it_comes_from(directory: Path, monkeypatch: pyte
 WRONG = {
     "unknown step": (
         "[saga.steps.paymnt]\ndeadline_s = 5\n",
-        ["line 1", "[saga.steps.paymnt]", "did you mean payment?", "steps are: payment, reservation, shipment"],
+        (
+            "line 1: [saga.steps.paymnt]: unknown; did you mean payment? the saga's steps are: payment, "
+            "reservation, shipment"
+        ),
     ),
-    "unknown undo": ("[saga.undos.picking]\nresends = 5\n", ["line 1", "undos are: payment, reservation, shipment"]),
-    "unknown key": ("[saga]\nstubs = 5\n", ["line 2", "[saga] stubs", "did you mean stub_s?", "placeholder_s"]),
-    "unknown key of a step": ("[saga.steps.payment]\ndeadline = 5\n", ["line 2", "did you mean deadline_s?"]),
-    "what only the loader says": ('[saga.steps.payment]\norigin = "me"\n', ["line 2", "origin: unknown"]),
-    "deadline": ("[saga.steps.payment]\n\ndeadline_s = 0\n", ["line 3", "[saga.steps.payment] deadline_s", "greater"]),
-    "resends": ('[saga.undos.payment]\nresends = "3"\n', ["line 2", "[saga.undos.payment] resends", "integer"]),
-    "time": ("[saga]\nplaceholder_s = -1\n", ["line 2", "[saga] placeholder_s", "greater"]),
+    "unknown undo": (
+        "[saga.undos.picking]\nresends = 5\n",
+        "line 1: [saga.undos.picking]: unknown; the saga's undos are: payment, reservation, shipment",
+    ),
+    "unknown key": (
+        "[saga]\nstubs = 5\n",
+        (
+            "line 2: [saga] stubs: unknown; did you mean stub_s? its keys are: expiry_margin_s, "
+            "placeholder_s, steps, stub_s, undos"
+        ),
+    ),
+    "unknown key of a step": (
+        "[saga.steps.payment]\ndeadline = 5\n",
+        (
+            "line 2: [saga.steps.payment] deadline: unknown; did you mean deadline_s? its keys are: "
+            "deadline_s, on_exhaustion, resends"
+        ),
+    ),
+    "what only the loader says": (
+        '[saga.steps.payment]\norigin = "me"\n',
+        "line 2: [saga.steps.payment] origin: unknown; its keys are: deadline_s, on_exhaustion, resends",
+    ),
+    "deadline": (
+        "[saga.steps.payment]\n\ndeadline_s = 0\n",
+        "line 3: [saga.steps.payment] deadline_s: Input should be greater than 0",
+    ),
+    "resends": (
+        '[saga.undos.payment]\nresends = "3"\n',
+        "line 2: [saga.undos.payment] resends: Input should be a valid integer",
+    ),
+    "time": ("[saga]\nplaceholder_s = -1\n", "line 2: [saga] placeholder_s: Input should be greater than 0"),
     "exhaustion": (
         '[saga.steps.payment]\non_exhaustion = "skip"\n',
-        ["line 2", "[saga.steps.payment] on_exhaustion", "'compensate' or 'pause'"],
+        "line 2: [saga.steps.payment] on_exhaustion: Input should be 'compensate' or 'pause'",
     ),
     "an undo turns nobody back": (
         '[saga.undos.payment]\non_exhaustion = "pause"\n',
-        ["line 2", "[saga.undos.payment] on_exhaustion", "is for steps"],
+        (
+            "line 2: [saga.undos.payment] on_exhaustion: is for steps; an undo that is given up is owed, and "
+            "a person settles it"
+        ),
     ),
-    "no tables": ("[saga]\nsteps = 3\n", ["line 2", "[saga] steps", "must be a table", "[saga.steps]"]),
-    "no table": ("[saga.steps]\npayment = 3\n", ["line 2", "[saga.steps] payment", "must be a table"]),
-    "no saga": ("saga = 3\n", ["line 1", "saga", "must be a table"]),
+    "no tables": (
+        "[saga]\nsteps = 3\n",
+        "line 2: [saga] steps: must be a table: write [saga.steps] and its keys below",
+    ),
+    "no table": (
+        "[saga.steps]\npayment = 3\n",
+        "line 2: [saga.steps] payment: must be a table: write [saga.steps.payment] and its keys below",
+    ),
+    "no saga": ("saga = 3\n", "line 1: saga: must be a table: write [saga] and its keys below"),
 }
 
 
 @pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_named_by_file_line_and_key(directory: Path, text: str, expected: list[str]) -> None:
+def test_what_is_wrong_is_named_by_file_line_and_key(directory: Path, text: str, expected: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         loaded(directory, text)
-    message = str(refused.value)
-    assert str(directory / "orchestrator.toml") in message
-    assert [word for word in expected if word not in message] == [], message
+    assert str(refused.value) == f"policies: {directory / 'orchestrator.toml'}, {expected}"
 
 
 def test_an_undo_is_not_paused_by_the_environment_either(monkeypatch: pytest.MonkeyPatch) -> None:
