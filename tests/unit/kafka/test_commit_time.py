@@ -23,7 +23,7 @@ from ensemble import (
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import CompiledService, compile_service
 from ensemble.engine.task import PartitionTask
-from ensemble.interceptors import InterceptedCommit, Interceptor
+from ensemble.interceptors import InterceptedCommit, InterceptedInput, Interceptor
 from ensemble.kafka.worker.commit_time import CommitTime
 from ensemble.kafka.worker.loop import Loop
 from ensemble.messages.codec import encoder_for
@@ -185,12 +185,13 @@ class Worker:
     def __init__(self, *interceptors: Interceptor) -> None:
         plan = compile_service(bookkeeping(), ManualClock(), limits(), interceptors=interceptors)
         self.broker, self.place = MemoryBroker(plan.inputs), ("shop.commands", partition_of(KEY.encode(), 2))
+        self.clock = SteadyClock()
         self.loop = Loop(
             plan=plan,
             settings=RuntimeSettings(poll_s=0.01),
             clients=self.broker.clients,
             metrics=LoopMetrics("shop"),
-            commit_time=CommitTime(plan, SteadyClock()),
+            commit_time=CommitTime(plan, self.clock),
         )
 
     def send(self, label: str) -> None:
@@ -217,15 +218,30 @@ class Worker:
 def test_a_change_of_state_shares_the_transaction_of_the_message_that_follows() -> None:
     worker = Worker()
     worker.send("keep")
-
-    def tell_next() -> None:
-        if worker.has_read == 1 and len(worker.broker.logs[worker.place]) == 1:
-            worker.send("tell")
-
-    worker.run(tell_next)
+    worker.run(lambda: tell_next(worker))
     assert len(worker.with_state) == 1
     assert "shop.events" in worker.with_state[0]
     assert worker.broker.offsets[worker.place].offset == 2
+
+
+def tell_next(worker: Worker) -> None:
+    """Send a message that somebody waits for once the first one has been handled."""
+    if worker.has_read == 1 and len(worker.broker.logs[worker.place]) == 1:
+        worker.send("tell")
+
+
+@pytest.mark.parametrize(("seconds", "transactions"), [(5.0, 1), (5.1, 2)])
+def test_a_batch_that_took_long_shares_no_transaction(seconds: float, transactions: int) -> None:
+    class Delay(Interceptor):
+        @contextmanager
+        def intercept_handling(self, record: InterceptedInput) -> Iterator[None]:
+            yield
+            worker.clock.now += seconds if record.offset == 0 else 0.0
+
+    worker = Worker(Delay())
+    worker.send("keep")
+    worker.run(lambda: tell_next(worker))
+    assert len(worker.with_state) == transactions
 
 
 @pytest.mark.parametrize(("callback", "transactions"), [("on_revoke", 1), ("on_lost", 0)])

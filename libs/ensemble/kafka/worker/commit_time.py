@@ -28,12 +28,12 @@ _FEW: Final = 20
 class CommitTime:
     """Knows until when what was done since the last commit may wait for another batch."""
 
-    def __init__(self, plan: CompiledService, now: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing to commit; `now` counts seconds.
+    def __init__(self, plan: CompiledService, now: Callable[[], float] = time.perf_counter) -> None:
+        """Begin with nothing to commit; `now` counts seconds, for the loop as well.
 
         A service with async handlers commits at once: after a crash, what they did elsewhere would be done again.
         """
-        self._now, self._ledgers = now, frozenset(topic.name for topic in plan.service.ledgers)
+        self.now, self._ledgers = now, frozenset(topic.name for topic in plan.service.ledgers)
         routes = (route for each in plan.inputs.values() for route in each.routes.values())
         self._state_s = 0.0 if any(route.is_async for route in routes) else _STATE_S
         self.holds_state = False
@@ -42,7 +42,7 @@ class CommitTime:
 
     def shorten(self, wait_s: float) -> float:
         """Return `wait_s`, or what is left until a batch that waits has to be committed."""
-        return max(0.0, min(wait_s, self._state_until - self._now()))
+        return max(0.0, min(wait_s, self._state_until - self.now()))
 
     def is_now(
         self, moved: Sequence[PartitionTask], dirty: Sequence[PartitionTask], *, batch_s: float, at_once: bool
@@ -56,7 +56,7 @@ class CommitTime:
             return False
         if batch_s > _LONG_S or (dirty and (at_once or any(self._is_awaited(task) for task in dirty))):
             return True
-        now = self._now()
+        now = self.now()
         self._offsets_until = min(self._offsets_until, now + _OFFSETS_S)
         self.holds_state = bool(dirty)
         self._state_until = min(self._state_until, now + self._state_s) if dirty else inf

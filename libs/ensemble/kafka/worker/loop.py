@@ -224,7 +224,7 @@ class Loop:
         if self._assignment.must_seek:
             return  # the polled records come again
         self._run_calls(0.0 if records else _CALLS_WAIT_S)
-        started_at = time.perf_counter()
+        started_at = self._commit_time.now()
         has_batch = bool(records) or self._wakeups.has_something
         if has_batch:
             self._pace.begin(len(records), self._progress.poll_limit)
@@ -322,7 +322,7 @@ class Loop:
         dirty = [task for task in running if task.is_dirty] if has_batch or commit_time.holds_state else []
         moved = [task for task in running if task.is_ahead or task in dirty]
         at_once = bool(dirty) and not self._progress.is_calm
-        batch_s = time.perf_counter() - started if has_batch else 0.0
+        batch_s = commit_time.now() - started if has_batch else 0.0
         if not commit_time.is_now(moved, dirty, batch_s=batch_s, at_once=at_once):
             return
         if self._commit_batch(moved, started, self._culprit):
@@ -332,14 +332,14 @@ class Loop:
     def _commit_now(self) -> None:
         """Commit what waits for a later batch, before partitions are revoked."""
         if tasks := [task for task in self._assignment.running.values() if task.is_ahead]:
-            self._commit_batch(tasks, time.perf_counter(), lambda: None)
+            self._commit_batch(tasks, self._commit_time.now(), lambda: None)
 
     def _commit_batch(self, tasks: list[PartitionTask], started: float, culprit: Callable[[], Culprit | None]) -> bool:
         """Commit what these tasks did, and make it their state. Return whether the transaction took effect."""
         self._commit_time.commit()
         if not commit_batch(self._plan, tasks, started, partial(self._commit, tasks, culprit)):
             return False
-        self.metrics.record_batch(tasks, time.perf_counter() - started)
+        self.metrics.record_batch(tasks, self._commit_time.now() - started)
         self._fold(tasks)
         return True
 
