@@ -238,7 +238,6 @@ class PackedMap(MutableMapping[bytes, bytes]):
             self._move(last_place, place, units << _UNIT_BITS)
         del segment[start:]
         if not segment:
-            self._segments[numbers[-1]] = bytearray()
             self._unused.append(numbers.pop())
             if not numbers:
                 del self._segments_of[units]

@@ -77,6 +77,15 @@ def test_what_is_removed_again_and_again_leaves_no_memory_behind() -> None:
     assert taken[-1] < taken[0] + 50_000
 
 
+def test_a_segment_that_has_become_empty_is_taken_again_whatever_the_size() -> None:
+    """A place holds the number of one of 32,768 segments: if each became another one, they would run out."""
+    packed = PackedMap()
+    for number in range(2**15 + 1):
+        packed[b"key"] = b"v" * (10 + number % 2 * 100)
+        del packed[b"key"]
+    assert not packed
+
+
 @pytest.mark.parametrize("key", [b"", b"a", b"ab", b"k" * 255, b"k" * 256, b"k" * 4096, b"k" * 70_000])
 def test_a_key_of_any_length_is_told_from_one_that_begins_with_it(key: bytes) -> None:
     packed = PackedMap()
