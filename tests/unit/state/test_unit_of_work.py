@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import pytest
 
-from ensemble.errors import UnencodableMessage
+from ensemble.errors import OversizedOutput, UndeclaredOutput, UnencodableMessage
 from ensemble.messages.records import MAX_KEY_BYTES
-from ensemble.state.unit_of_work import Output, OutputRoute, RecordLayer
-from tests.support.scripted_service.messages import Told
+from ensemble.service.catalogue import MAX_RECORD_BYTES
+from ensemble.state.unit_of_work import Output, OutputRoute, RecordLayer, fact_route
+from tests.support.scripted_service.messages import Booked, Stamped, Told
 
 OUTPUT: Output = ("topic", b"value", b"key", [], -1)
 
@@ -86,3 +89,67 @@ def test_no_message_gets_a_key_that_its_readers_refuse(layer: RecordLayer, key: 
     with pytest.raises(UnencodableMessage, match="its key takes"):
         layer.stage(route, Told(account_id=key, text="x"))
     assert layer.outputs == []
+
+
+def route(key: str = "a", size: int = 5) -> OutputRoute:
+    return OutputRoute("events", lambda _: key, lambda _: b"v" * size, [("ce_type", b"Told")])
+
+
+def test_a_message_is_staged_with_what_its_readers_are_to_know() -> None:
+    # given a record in hand
+    layer, trace = RecordLayer(), "0af7651916cd43dd8448eb211c80319c"
+    layer.begin(b"a", b"/web", "id-1", correlation_id="order-1", trace=trace, time="12:00", place=("t", 0, 0))
+    layer.seed = "Desk.take"
+
+    # when its handler puts out two messages, is put off, and comes again
+    for more in ([], [("x", b"1")]):
+        layer.stage(route(), Told(account_id="a", text="x"), more)
+    staged = list(layer.outputs)
+    layer.discard()
+    layer.stage(route(), Told(account_id="a", text="x"))
+
+    # then each has an id that follows from the record, the handler and its number, the first one again the same
+    ids = [blake2b(seed, digest_size=16).hexdigest() for seed in (b"Desk.take1", b"Desk.take2")]
+    assert staged == [
+        ("events", b"vvvvv", b"a", [("ce_type", b"Told"), *own_headers(ids[0], trace)], -1),
+        ("events", b"vvvvv", b"a", [("ce_type", b"Told"), *own_headers(ids[1], trace), ("x", b"1")], -1),
+    ]
+    assert layer.outputs == staged[:1]
+
+
+def own_headers(message_id: str, trace: str) -> list[tuple[str, str]]:
+    return [
+        ("ce_id", message_id),
+        ("ce_time", "12:00"),
+        ("ce_correlationid", "order-1"),
+        ("ce_causationid", "id-1"),
+        ("traceparent", f"00-{trace}-{message_id[:16]}-01"),
+    ]
+
+
+@pytest.mark.parametrize("key", ["k", "k" * MAX_KEY_BYTES], ids=len)
+def test_a_message_may_be_as_large_as_a_record_with_its_key(layer: RecordLayer, key: str) -> None:
+    layer.stage(route(key, MAX_RECORD_BYTES - len(key)), Told(account_id=key, text="x"))
+    assert len(layer.outputs) == 1
+    with pytest.raises(OversizedOutput, match=f"^Told takes {MAX_RECORD_BYTES + 1} bytes, the limit is 1000000$"):
+        layer.stage(route(key, MAX_RECORD_BYTES - len(key) + 1), Told(account_id=key, text="x"))
+    assert len(layer.outputs) == 1
+
+
+def test_a_ledger_takes_its_own_facts_and_names_them() -> None:
+    routes: dict[type, OutputRoute] = {Stamped: route("s"), Booked: route("b")}
+    assert fact_route(routes, Booked(account_id="a", sequence=1, label="x", amount=1)) is routes[Booked]
+    with pytest.raises(UndeclaredOutput, match=r"^Told is no fact of this ledger; it holds Booked, Stamped$"):
+        fact_route(routes, Told(account_id="a", text="x"))
+
+
+def test_a_port_is_made_once_for_each_store() -> None:
+    layer, made = RecordLayer(), list[object]()
+    stores = (object(), object())
+
+    def make() -> object:
+        made.append(object())
+        return made[-1]
+
+    assert [layer.port(store, make) for store in (*stores, *stores)] == [*made, *made]
+    assert len(made) == 2
