@@ -3,6 +3,8 @@
 from itertools import combinations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ensemble.state.deduplication import SeenWindow, WindowLimits, window_entry
 from ensemble.system_messages.state import SeenMessage
@@ -82,12 +84,14 @@ def test_as_many_leave_as_one_batch_brings_too_many() -> None:
     assert [key for key, is_tombstone in commit(seen) if is_tombstone] == [message("0"), message("1")]
 
 
-def test_the_oldest_leave_when_they_are_too_old() -> None:
+@pytest.mark.parametrize(("now", "leaves"), [(1000, False), (1001, True)])
+def test_a_message_stays_for_its_time_to_the_end(now: int, *, leaves: bool) -> None:
     seen = window(count=100, keep_ms=1000)
     seen.add(message("old"), now=0)
     commit(seen)
-    seen.add(message("new"), now=1001)
-    assert (message("old"), True) in commit(seen)
+    seen.add(message("new"), now=now)
+    assert ((message("old"), True) in commit(seen)) is leaves
+    assert (seen.entry_like(message("old")) is None) is leaves
 
 
 def test_an_abort_lets_nobody_leave() -> None:
@@ -124,3 +128,39 @@ def test_what_an_earlier_release_had_seen_is_known_until_it_leaves(key: bytes) -
     seen.add(message("9"), now=2000)
     commit(seen)
     assert not seen.has_id(key, "1")
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("add"), st.lists(st.integers(0, 9), min_size=1, max_size=3), st.integers(0, 9)),
+    st.tuples(st.sampled_from(["abort", "restart"]), st.just([]), st.just(0)),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(STEPS, max_size=30), st.integers(1, 6))
+def test_it_holds_the_newest_of_what_was_committed(steps: list[tuple[str, list[int], int]], count: int) -> None:
+    seen, kept, now = window(count, keep_ms=30), list[tuple[int, bytes]](), 0
+    for how, labels, wait in steps:
+        # when messages that are not known are handled, or their batch is dropped, or the window is restored
+        now += wait
+        added = {message(str(label)): now for label in labels if seen.entry_like(message(str(label))) is None}
+        for entry in added:
+            seen.add(entry, now)
+        if how == "abort":
+            seen.add(message("lost"), now)
+            seen.changes()
+            seen.abort()
+        if how == "restart":
+            before, seen, kept = seen, window(count, keep_ms=30), sorted(kept)
+            for key, value in before.committed.items():
+                seen.restore(key, value)
+            seen.finish_restore()
+
+        # then the oldest of those before leave, by their number and by their age
+        over = len(kept) + len(added) - count if added else 0
+        too_old = sum(at < now - 30 for at, _ in kept) if added else 0
+        left, kept = kept[: max(over, too_old, 0)], kept[max(over, too_old, 0) :]
+        assert commit(seen) == [(entry, False) for entry in added] + [(entry, True) for _, entry in left]
+        kept += [(at, entry) for entry, at in added.items()]
+        assert {m for m in map(message, "0123456789") if seen.entry_like(m)} == {entry for _, entry in kept}
+        assert seen.committed.keys() == {entry for _, entry in kept}
