@@ -130,9 +130,11 @@ def test_what_an_earlier_release_had_seen_is_known_until_it_leaves(key: bytes) -
     assert not seen.has_id(key, "1")
 
 
+LABELS = st.lists(st.integers(0, 9), min_size=1, max_size=3)
+NO_LABELS = st.just(list[int]())
 STEPS = st.one_of(
-    st.tuples(st.just("add"), st.lists(st.integers(0, 9), min_size=1, max_size=3), st.integers(0, 9)),
-    st.tuples(st.sampled_from(["abort", "restart"]), st.just([]), st.just(0)),
+    st.tuples(st.just("add"), LABELS, st.integers(0, 9)),
+    st.tuples(st.sampled_from(["abort", "restart"]), NO_LABELS, st.just(0)),
 )
 
 
