@@ -36,13 +36,27 @@ class Edit(NamedTuple):
 
     def apply(self, source: str) -> str:
         """Return the source with the mistake in it; every other line keeps its number."""
+        before, old, after = self._cut(source)
+        new = self.text + "\n" * old.count("\n")
+        return f"{before}({new}){after}" if self._is_expression else f"{before}{new}{after}"
+
+    def apply_beside_dead_code(self, source: str) -> str:
+        """Return the source with the mistake in it and, never run, what it takes the place of.
+
+        So each function still closes over the same variables. Python accepts no other code in a function's place.
+        """
+        if not any(isinstance(each, ast.Name) for each in ast.walk(self.node)):
+            return self.apply(source)  # a constant may be a pattern, and a pattern is no expression
+        before, old, after = self._cut(source)
+        both = f"(({self.text}) if True else ({old}))" if self._is_expression else f"if False: {old}"
+        return f"{before}{both}{after}"
+
+    def _cut(self, source: str) -> tuple[str, str, str]:
         lines = source.encode().splitlines(keepends=True)
         begin = sum(map(len, lines[: self.node.lineno - 1])) + self.node.col_offset
         end = sum(map(len, lines[: (self.node.end_lineno or 0) - 1])) + (self.node.end_col_offset or 0)
-        old = source.encode()
-        gap = b"\n" * old.count(b"\n", begin, end)
-        new = self.text.encode()
-        return (old[:begin] + (b"(" + new + gap + b")" if self._is_expression else new + gap) + old[end:]).decode()
+        text = source.encode()
+        return text[:begin].decode(), text[begin:end].decode(), text[end:].decode()
 
     @property
     def _is_expression(self) -> bool:

@@ -47,22 +47,26 @@ def look_for(
     Found is what makes a test fail that passes without the mistake; a test that hangs finds nothing.
     Raises RuntimeError if the tests cannot be run.
     """
+    callers = Callers(callers_file)
+    files = callers.test_files(mistake.function.outermost for mistake in mistakes)
+    if not files:
+        for mistake in mistakes:
+            report(Finding(mistake, "", "no test calls it"))
+        return  # pytest takes no files for all of them
     options = ["-p", "no:cacheprovider", "--tb=native", "--hypothesis-seed=0", f"--timeout={_TEST_LIMIT_S}"]
     with redirect_stdout(io.StringIO()) as output:
         exit_code = pytest.main(
-            ["-m", "unit or component", *options], plugins=[_Finders(mistakes, report, callers_file)]
+            ["-m", "unit or component", *options, *files], plugins=[_Finders(mistakes, report, callers)]
         )
     if exit_code:
         raise RuntimeError(f"the tests could not be run (pytest exit code {exit_code}):\n{output.getvalue()[-2000:]}")
 
 
 class _Finders:
-    def __init__(
-        self, mistakes: Sequence[RandomMistake], report: Callable[[Finding], None], callers_file: Path | None
-    ) -> None:
+    def __init__(self, mistakes: Sequence[RandomMistake], report: Callable[[Finding], None], callers: Callers) -> None:
         self._mistakes = mistakes
         self._report = report
-        self._callers_file = callers_file
+        self._callers = callers
         self._failures: list[Failure] = []
 
     def pytest_sessionstart(self) -> None:
@@ -75,7 +79,7 @@ class _Finders:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
-        callers = Callers(self._callers_file).of_functions(session.items)
+        callers = self._callers.of_functions(session.items)
         tests = {each: [items[name] for name in callers.get(each.function.outermost, [])] for each in self._mistakes}
         remaining = [each for each in self._mistakes if not self._has_end(each, tests[each][:_QUICK_TESTS])]
         while remaining:

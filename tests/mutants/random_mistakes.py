@@ -54,7 +54,7 @@ class RandomMistake:
     def is_valid(self) -> bool:
         """Return whether it is Python, and another program."""
         try:
-            return ast.dump(ast.parse(self._planted_source)) != ast.dump(ast.parse(self._source))
+            return ast.dump(ast.parse(self.edit.apply(self._source))) != ast.dump(ast.parse(self._source))
         except SyntaxError:
             return False
 
@@ -65,7 +65,7 @@ class RandomMistake:
         """
         if self.path.is_relative_to(CHECKOUT):
             importlib.import_module(module_name(self.path))
-        codes = dict(_functions(self._module(self._planted_source)))
+        codes = dict(_functions(self._module(self.edit.apply_beside_dead_code(self._source))))
         wrong = {place: code for place, code in codes.items() if place.outermost == self.function.outermost}
         for each in gc.get_objects():
             if isinstance(each, FunctionType) and each.__code__.co_filename == str(self.path):
@@ -74,10 +74,6 @@ class RandomMistake:
     @property
     def _source(self) -> str:
         return self.path.read_text()
-
-    @property
-    def _planted_source(self) -> str:
-        return self.edit.apply(self._source)
 
     def _module(self, source: str) -> CodeType:
         return compile(source, str(self.path), "exec", dont_inherit=True)

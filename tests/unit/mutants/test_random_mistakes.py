@@ -4,11 +4,13 @@ import ast
 import importlib.util
 import json
 import sys
+from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests.mutants.callers import Callers
+from tests.mutants.callers import Callers, is_in, recorded_calls
 from tests.mutants.edits import edits_in
 from tests.mutants.forks import in_fork
 from tests.mutants.planted import CHECKOUT
@@ -49,25 +51,30 @@ def test_every_other_line_keeps_its_number() -> None:
         assert edit.apply(source).splitlines()[5].endswith("# last"), edit
 
 
-def test_a_planted_mistake_is_in_functions_that_somebody_already_holds(tmp_path: Path) -> None:
-    # given
-    path = tmp_path / "stock.py"
-    path.write_text(
-        "class Stock:\n    def take(self, n, by=lambda: 1):\n        return [i for i in range(n) if i > 0]\n"
-    )
-    spec = importlib.util.spec_from_file_location("stock", path)
+def planted(path: Path, source: str, kind: str) -> ModuleType:
+    """Return the module of the source, with a mistake of the kind that was planted after it was imported."""
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    take = module.Stock().take
+    RandomMistake(path, next(edit for edit in edits_in(ast.parse(source)) if edit.kind == kind)).plant()
+    return module
 
-    # when
-    boundary = next(edit for edit in edits_in(ast.parse(path.read_text())) if edit.kind == "comparison")
-    RandomMistake(path, boundary).plant()
 
-    # then
-    assert take(3) == [0, 1, 2]
+def test_a_planted_mistake_is_in_functions_that_somebody_already_holds(tmp_path: Path) -> None:
+    source = "class Stock:\n    def take(self, n, by=lambda: 1):\n        return [i for i in range(n) if i > 0]\n"
+    assert planted(tmp_path / "stock.py", source, "comparison").Stock().take(3) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [("return (\n            kept\n        )", "result"), ("kept.append(1)\n        return kept", "deletion")],
+)
+def test_a_mistake_may_take_a_variable_from_a_closure_that_somebody_holds(tmp_path: Path, body: str, kind: str) -> None:
+    source = f"def keeping(kept):\n    def inside():\n        {body}\n    return inside\nheld = keeping([])\n"
+    assert not planted(tmp_path / "closures.py", source, kind).held()
 
 
 def test_a_mistake_is_planted_also_in_a_module_that_nothing_has_imported_yet() -> None:
@@ -107,3 +114,45 @@ def test_a_test_that_is_kept_is_not_asked_again(tmp_path: Path, request: pytest.
     )
     callers = Callers(kept).of_functions([request.node])
     assert callers == {(str(CHECKOUT / "libs/ensemble/ids.py"), "new_id"): [request.node.nodeid]}
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("/work/shop/libs/stock.py", True),
+        ("/work/shop-2/libs/stock.py", False),
+        ("/work/shop/.venv/lib/stock.py", False),
+        ("<string>", False),
+    ],
+)
+def test_calls_are_of_the_checkout_itself(file: str, expected: bool) -> None:
+    assert is_in(Path("/work/shop"), file) == expected
+
+
+def test_a_call_after_many_others_is_recorded_as_well() -> None:
+    def first() -> None: ...
+
+    def last() -> None: ...
+
+    with recorded_calls() as calls:
+        for _ in range(500_001):
+            first()
+        last()
+    assert calls.keys() >= {id(first.__code__), id(last.__code__)}
+
+
+def test_only_the_files_of_callers_and_those_that_changed_since_are_collected(tmp_path: Path) -> None:
+    # given all files as they were, but for one; and one caller
+    kept = tmp_path / "callers.json"
+    paths = [path for kind in ("unit", "component") for path in (CHECKOUT / "tests" / kind).rglob("test_*.py")]
+    digests = {str(path.relative_to(CHECKOUT)): sha256(path.read_bytes()).hexdigest() for path in paths}
+    digests["tests/unit/test_toml.py"] = "other"
+    tests = {"tests/unit/test_clock.py::test_now[a::b]": [0.1, [0]], "tests/unit/test_errors.py::test_said": [0.1, []]}
+    function = "libs/ensemble/clock.py", "now"
+    kept.write_text(json.dumps({"functions": [function], "tests": tests, "digests": digests}))
+
+    # when
+    files = Callers(kept).test_files([(str(CHECKOUT / function[0]), function[1])])
+
+    # then
+    assert files == ["tests/unit/test_clock.py", "tests/unit/test_toml.py"]
