@@ -180,7 +180,8 @@ class RuntimeSettings(BaseSettings):
     startup_timeout_s: float = Field(default=300, ge=1, le=3600)
     """How long to wait at start for brokers that are still coming up."""
     restore_timeout_s: float = Field(default=60, ge=5, le=3600)
-    """A restore that makes no progress for this long stops the process: a transaction hangs, or a changelog is gone."""
+    """A restore that makes no progress for this long while brokers answer stops the process: a transaction hangs, or a
+    changelog is gone."""
     watchdog_s: float = Field(default=180, ge=10, le=3600)
     """A loop that does not turn for this long ends its process, so that its supervisor starts a new one."""
     crash_at: str = Field(default="", pattern=_POINT_PATTERN)

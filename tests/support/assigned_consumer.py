@@ -98,6 +98,9 @@ class AssignedConsumer:
     def list_offsets(self, specs: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Any]:
         return {place: answer(offset=self._offset(place.topic, place.partition, spec)) for place, spec in specs.items()}
 
+    def list_topics(self, timeout: float) -> None:
+        """Answer: a broker is there."""
+
     def _offset(self, topic: str, partition: int, spec: Any) -> int:
         is_end = type(spec).__name__ == "LatestSpec"
         return self.end_of(topic, partition) if is_end else self.removed.get((topic, partition), 0)

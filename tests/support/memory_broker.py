@@ -32,6 +32,7 @@ class MemoryBroker:
         self.calls: list[str] = []
         self.committed_batches: list[list[str]] = []
         self.on_poll: Callable[[], None] = lambda: None
+        self.on_init: Callable[[], None] = lambda: None
         self.on_idle: Callable[[], None] = lambda: None
         self.member: Any = None
 
@@ -43,8 +44,14 @@ class MemoryBroker:
         return [record for (name, _), log in sorted(self.logs.items()) for record in log if name == topic]
 
     def fail(self, call: str, code: int, **flags: bool) -> None:
-        """Have the next such call of a producer fail."""
+        """Have the next such call of a producer fail, or the next `committed` of the member."""
         self.failures.append((call, KafkaException(KafkaError(code, "told to", **flags))))
+
+    def fail_as_told(self, call: str) -> None:
+        """Note the call, and raise what it was told to fail with, if it is the next one to fail."""
+        self.calls.append(call)
+        if self.failures and self.failures[0][0] == call:
+            raise self.failures.pop(0)[1]
 
     def make_consumer(self, config: dict[str, Any]) -> Any:
         if "group.id" not in config:
@@ -154,6 +161,7 @@ class MemberConsumer:
         self.paused -= {(p.topic, p.partition) for p in places}
 
     def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        self._broker.fail_as_told("committed")
         offsets = self._broker.offsets
         return [
             offsets.get((p.topic, p.partition)) or TopicPartition(p.topic, p.partition, OFFSET_INVALID) for p in places
@@ -183,13 +191,9 @@ class TransactionalProducer:
         self._records: list[tuple[Any, ...]] = []
         self._offsets: list[TopicPartition] = []
 
-    def _fail_as_told(self, call: str) -> None:
-        self._broker.calls.append(call)
-        if self._broker.failures and self._broker.failures[0][0] == call:
-            raise self._broker.failures.pop(0)[1]
-
     def init_transactions(self, _: float) -> None:
-        self._fail_as_told("init")
+        self._broker.on_init()
+        self._broker.fail_as_told("init")
 
     def begin_transaction(self) -> None:
         self._begin()
@@ -198,7 +202,7 @@ class TransactionalProducer:
         self._records.append((topic, value, *more))
 
     def flush(self, _: float) -> int:
-        self._fail_as_told("flush")
+        self._broker.fail_as_told("flush")
         ends: defaultdict[Place, int] = defaultdict(int)
         for topic, value, key, partition, *more in self._records:
             offset = len(self._broker.logs[topic, partition]) + ends[topic, partition]
@@ -208,19 +212,19 @@ class TransactionalProducer:
         return 0
 
     def send_offsets_to_transaction(self, offsets: list[TopicPartition], _: Any, __: float) -> None:
-        self._fail_as_told("offsets")
+        self._broker.fail_as_told("offsets")
         self._offsets = offsets
 
     def commit_transaction(self, _: float) -> None:
-        self._fail_as_told("commit before")
+        self._broker.fail_as_told("commit before")
         for topic, value, key, partition, *more in self._records:
             self._broker.append((topic, partition), key, value, more[3] if len(more) > 3 else ())
         self._broker.offsets |= {(p.topic, p.partition): p for p in self._offsets}
         self._broker.committed_batches.append([record[0] for record in self._records])
-        self._fail_as_told("commit after")
+        self._broker.fail_as_told("commit after")
 
     def abort_transaction(self, _: float) -> None:
-        self._fail_as_told("abort")
+        self._broker.fail_as_told("abort")
 
     def purge(self, **_: Any) -> None:
         self._broker.calls.append("purge")

@@ -303,6 +303,25 @@ def test_a_partition_whose_offsets_are_hidden_waits_while_the_others_run() -> No
     assert offsets.describe() == ""
 
 
+def test_a_partition_whose_log_nobody_tells_the_start_of_waits_like_one_with_hidden_offsets() -> None:
+    """Brokers may go away between two answers, and the group of a first start has no offsets."""
+    # given
+    now, logs = ManualClock(), Logs(is_silent=True)
+    offsets = GroupOffsets(10, Heartbeat(), lambda: now.now() / 1000)
+    members, consumer = assignment(offsets=offsets, logs=logs), NotingConsumer(dict.fromkeys(INPUTS, OFFSET_INVALID))
+
+    # when
+    members.on_assign(consumer, places(*INPUTS))  # type: ignore[arg-type]  # it has all that is called
+    members.raise_failure()
+    reason = offsets.describe()
+    logs.is_silent = False
+    members.open_hidden(consumer)  # type: ignore[arg-type]  # as above
+
+    # then
+    assert reason.endswith("the brokers do not tell where logs start")
+    assert (list(members.restoring), consumer.at, offsets.describe()) == ([0], dict.fromkeys(INPUTS, 0), "")
+
+
 def test_a_hidden_partition_that_goes_is_not_waited_for() -> None:
     offsets = GroupOffsets(10, Heartbeat())
     members, consumer = assignment(offsets=offsets), NotingConsumer(dict.fromkeys(INPUTS, 5))

@@ -263,7 +263,8 @@ def fail_once_running(shop: Shop) -> Callable[[], None]:
 
     def arm() -> None:
         if shop.loop.is_ready and failures:
-            shop.broker.failures = [failures.pop()]
+            shop.broker.failures = [*failures]
+            failures.clear()
 
     return arm
 
@@ -301,6 +302,30 @@ def test_a_commit_of_unknown_end_is_settled_by_the_offsets(shop: Shop, step: str
     assert shop.told == ["a1"]
     assert shop.world.calls.count("a1") == attempts
     assert shop.broker.calls.count("init") == 2
+
+
+@pytest.mark.parametrize(("step", "attempts"), [("commit before", 2), ("commit after", 1)])
+def test_a_commit_whose_offsets_nobody_tells_yet_is_settled_by_a_restore(shop: Shop, step: str, attempts: int) -> None:
+    """Brokers that come back may have a coordinator for transactions before they have one for the group."""
+    shop.send(quick("a", "a1"))
+    shop.broker.fail(step, KafkaError._TIMED_OUT)
+    shop.broker.fail("committed", KafkaError.COORDINATOR_NOT_AVAILABLE)
+    shop.run(fail_once_running(shop))
+    assert (shop.told, shop.world.calls.count("a1"), shop.broker.failures) == (["a1"], attempts, [])
+
+
+def test_whoever_waits_for_a_producer_is_not_ready_and_says_so(shop: Shop) -> None:
+    # given a commit of unknown end
+    reasons = list[str]()
+    shop.send(quick("a", "a1"))
+    shop.broker.fail("commit before", KafkaError._TIMED_OUT)
+    shop.broker.on_init = lambda: reasons.append(shop.loop.why_not_ready)
+
+    # when
+    shop.run(fail_once_running(shop))
+
+    # then
+    assert reasons == ["no partitions assigned yet: taking the slot", "no transaction can begin for 0 s"]
 
 
 def test_a_deadline_fires_once_its_inputs_are_read(shop: Shop) -> None:

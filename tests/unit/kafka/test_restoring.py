@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
@@ -154,6 +155,24 @@ def test_a_restore_that_does_not_move_says_where_it_stands(consumer: AssignedCon
     assert not restoration.advance(0, 60)
     with pytest.raises(FatalError, match=r"has not moved for 0 s in shop\.account-changelog\[[01]\].*: an open tr"):
         restoration.advance(0, 0)
+
+
+def test_a_restore_waits_for_brokers_that_are_away_however_long(consumer: AssignedConsumer) -> None:
+    # given brokers that go away in the middle, and deny nothing
+    restoration, tasks = begin(consumer)
+    restoration._begin_phase()
+    records, consumer.coming = consumer.coming, type(consumer.coming)()
+    consumer.list_topics = fail  # type: ignore[method-assign]  # until they are back
+
+    # when
+    with structlog.testing.capture_logs() as logs:
+        assert not restoration.advance(0, 0)
+    consumer.coming = records
+    finish(restoration)
+
+    # then
+    assert [(entry["event"], entry["reason"]) for entry in logs] == [("restore.delayed", "away")]
+    assert accounts_of(tasks) == [Account(value=2, text="a2")]
 
 
 def test_a_restore_from_a_topic_that_is_gone_says_which(consumer: AssignedConsumer) -> None:

@@ -103,7 +103,7 @@ class Process(threading.Thread):
             if transactions.commit(Work([], [], [TopicPartition("t", 0, 1)], None)) is Outcome.COMMITTED:
                 self.commits += 1
             else:
-                transactions.reopen(lambda: False, LIMIT_S)
+                transactions.reopen(lambda: False)
         transactions.close()
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from ensemble.errors import FatalError, Fenced
@@ -58,12 +59,18 @@ class ScriptedProducer:
 class Slot:
     """Transactions over scripted producers, and the processes that share their slot."""
 
-    def __init__(self, newer: str | KafkaException = "", older: str = "", **script: list[Exception | None]) -> None:
+    def __init__(
+        self,
+        newer: str | KafkaException = "",
+        older: str = "",
+        timeout_s: float = 5.0,
+        **script: list[Exception | None],
+    ) -> None:
         self.calls, self.now, self.newer, self.older = list[str](), 1_000.0, newer, older
         self._script = defaultdict(list, script)
         self.transactions = Transactions(
             config={"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
-            timeout_s=0.2,
+            timeout_s=timeout_s,
             rivals=self,
             make_producer=self._make_producer,
             now=lambda: self.now,
@@ -118,7 +125,7 @@ def test_a_client_that_failed_for_good_is_asked_why_before_anything_else(method:
 
 
 def test_a_client_that_failed_for_good_and_never_says_why_ends_the_process() -> None:
-    slot = Slot(produce=[FATAL], begin_transaction=[None, *[FATAL] * 1000])
+    slot = Slot(timeout_s=0.2, produce=[FATAL], begin_transaction=[None, *[FATAL] * 1000])
     with pytest.raises(FatalError, match="does not say why"):
         slot.commit()
     assert "new producer" not in slot.calls
@@ -151,7 +158,7 @@ def test_a_transaction_that_the_broker_ended_for_its_length_is_settled_by_a_new_
     assert slot.commit(after_s=11) is Outcome.UNKNOWN
     words = "the broker ended it after 11 s, ENSEMBLE_TRANSACTION_TIMEOUT_S is 10"
     assert describe(slot.transactions.problem) == words, "the client speaks of a newer instance, which there is none"
-    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.transactions.reopen(lambda: False)
 
 
 def test_who_stood_still_for_longer_than_a_transaction_leaves_the_slot_to_the_newer_process() -> None:
@@ -171,7 +178,7 @@ def test_a_newer_process_takes_the_slot_again_from_an_older_one_that_took_it_bac
     """The older one was beyond its time in a transaction and saw nobody newer: this one had not joined the group."""
     slot = Slot(older="10.0.0.7", flush=[FENCED])
     assert slot.commit(after_s=1) is Outcome.UNKNOWN
-    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.transactions.reopen(lambda: False)
     assert slot.commit() is Outcome.COMMITTED
 
 
@@ -222,18 +229,65 @@ def test_a_commit_that_demands_an_abort_is_aborted() -> None:
 
 def test_the_start_goes_on_with_the_same_producer_while_the_broker_is_slow() -> None:
     slot = Slot(init_transactions=[None, TIMED_OUT, TIMED_OUT])
-    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.transactions.reopen(lambda: False)
     assert slot.calls.count("new producer") == 1
 
 
 def test_the_start_ends_at_once_when_the_process_is_stopped() -> None:
     slot = Slot(init_transactions=[None, *[TIMED_OUT] * 1000])
-    assert not slot.transactions.reopen(lambda: True, LIMIT_S)
+    assert not slot.transactions.reopen(lambda: True)
+
+
+def test_brokers_that_are_away_for_long_are_waited_for_in_words() -> None:
+    """What is in doubt stays in doubt until they are back; the process's end would settle nothing."""
+    # given an outage of an hour, in which the newest producer gets no answer
+    slot = Slot(init_transactions=[None, *[TIMED_OUT] * 3])
+    words = list[str]()
+
+    def note_words() -> bool:
+        slot.now += 1_200
+        words.append(slot.transactions.why_delayed)
+        return False
+
+    # when
+    assert slot.transactions.reopen(note_words)
+
+    # then
+    assert words == [f"no transaction can begin for {seconds} s" for seconds in (1200, 2400, 3600, 4800)]
+    assert slot.transactions.why_delayed == ""
+    assert slot.commit() is Outcome.COMMITTED
+
+
+def test_the_start_says_what_it_waits_for() -> None:
+    slot = Slot(init_transactions=[None, *[error(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, retriable=True)] * 2])
+
+    def pass_time() -> bool:
+        slot.now += 3
+        return False
+
+    with structlog.testing.capture_logs() as logs:
+        assert slot.transactions.reopen(pass_time)
+    assert [(entry["event"], entry["reason"]) for entry in logs] == [
+        ("transactions.delayed", "no transaction can begin for 3 s: told to")
+    ]
+
+
+def test_a_process_that_took_the_slot_in_an_outage_keeps_it() -> None:
+    """It was not to be seen when the outage began."""
+    slot = Slot(newer=TIMED_OUT, init_transactions=[None, error(KafkaError._TRANSPORT, retriable=True)])
+
+    def come_up() -> bool:
+        slot.newer = "10.0.0.7"
+        return False
+
+    with pytest.raises(Fenced, match=r"on 10\.0\.0\.7 runs as 'shop-0'"):
+        slot.transactions.reopen(come_up)
+    assert slot.calls.count("init_transactions") == 1
 
 
 def test_the_start_is_made_again_with_another_producer_after_an_error_that_passes() -> None:
     slot = Slot(init_transactions=[None, error(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, retriable=True)])
-    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.transactions.reopen(lambda: False)
     assert slot.calls.count("new producer") == 2
     assert slot.commit() is Outcome.COMMITTED
 
@@ -242,7 +296,7 @@ def test_a_refusal_of_the_broker_ends_the_process() -> None:
     denied = error(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     slot = Slot(init_transactions=[None, denied])
     with pytest.raises(FatalError, match="told to"):
-        slot.transactions.reopen(lambda: False, LIMIT_S)
+        slot.transactions.reopen(lambda: False)
 
 
 def test_a_refused_timestamp_is_told_as_a_clock_that_is_wrong() -> None:
@@ -255,7 +309,7 @@ def test_a_refused_timestamp_is_told_as_a_clock_that_is_wrong() -> None:
 def test_a_service_goes_on_after_an_outage_in_which_nobody_answers_for_its_group() -> None:
     slot = Slot(newer=TIMED_OUT, flush=[TIMED_OUT])
     assert slot.commit() is Outcome.UNKNOWN
-    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.transactions.reopen(lambda: False)
     assert slot.commit() is Outcome.COMMITTED
 
 
@@ -281,7 +335,7 @@ def test_a_producer_whose_id_the_broker_has_forgotten_is_replaced() -> None:
     slot = Slot(send_offsets_to_transaction=[error(KafkaError.INVALID_PRODUCER_ID_MAPPING, txn_requires_abort=True)])
     assert slot.commit() is Outcome.ABORTED
     assert not slot.transactions.is_open
-    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.transactions.reopen(lambda: False)
     assert slot.commit() is Outcome.COMMITTED
 
 
@@ -291,7 +345,7 @@ def test_who_lost_its_transaction_leaves_the_slot_to_the_newer_process() -> None
     assert slot.commit() is Outcome.UNKNOWN
     slot.calls.clear()
     with pytest.raises(Fenced, match=r"on 10\.0\.0\.7 runs as 'shop-0'"):
-        slot.transactions.reopen(lambda: False, LIMIT_S)
+        slot.transactions.reopen(lambda: False)
     assert slot.calls == ["is there a newer one?"]
 
 

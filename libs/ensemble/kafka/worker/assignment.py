@@ -19,6 +19,7 @@ from ensemble.engine.compiled import CompiledService, NewSchemas
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState, describe_error
+from ensemble.kafka.errors import PASSING
 from ensemble.kafka.group_description import GroupDescriptions, strangers_among
 from ensemble.kafka.offsets import low_watermarks
 from ensemble.kafka.records import TopicPlace
@@ -145,8 +146,8 @@ class Assignment:
 
     def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._check_count(partitions)
-        committed = self._group_offsets.read(consumer, partitions)
-        starts = [_at_any_offset(p) for p in partitions] if committed is None else self._starts(committed)
+        known = self._known_starts(self._group_offsets.read(consumer, partitions))
+        starts = [_at_any_offset(p) for p in partitions] if known is None else known
         if self._incremental:
             consumer.incremental_assign(starts)
         else:
@@ -154,7 +155,7 @@ class Assignment:
         if starts:
             consumer.pause(starts)
         self._places_held |= {(p.topic, p.partition) for p in partitions}
-        if committed is None:
+        if known is None:
             self._group_offsets.hide({p.partition for p in partitions})
         else:
             self._offsets |= {(p.topic, p.partition): p.offset for p in starts}
@@ -162,6 +163,18 @@ class Assignment:
         self.membership.join()
         self._must_look_for_strangers = True
         log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
+
+    def _known_starts(self, committed: list[TopicPartition] | None) -> list[TopicPartition] | None:
+        """Return where to read each partition from, or None if brokers that are away do not tell it."""
+        if committed is None:
+            return None
+        try:
+            return self._starts(committed)
+        except KafkaException as error:
+            if error.args[0].code() not in PASSING:
+                raise
+            self._group_offsets.note_delay(f"{error.args[0].str()}; the brokers do not tell where logs start")
+            return None
 
     def _starts(self, committed: list[TopicPartition]) -> list[TopicPartition]:
         """Return where to read each partition from. Raises LostState if records are gone that were not read."""
@@ -204,14 +217,14 @@ class Assignment:
     def _look_up(self, consumer: Consumer, partition: int) -> bool:
         """Ask where the group stands now in inputs that this member has had for a while. Return whether it is known."""
         places = [place for topic in self._plan.inputs if (place := (topic, partition)) not in self._offsets]
-        committed = self._group_offsets.read(consumer, [TopicPartition(*place) for place in places])
-        if committed is None:
+        starts = self._known_starts(self._group_offsets.read(consumer, [TopicPartition(*place) for place in places]))
+        if starts is None:
             return False
-        self._seek(consumer, committed)
+        self._seek(consumer, starts)
         return True
 
-    def _seek(self, consumer: Consumer, committed: list[TopicPartition]) -> None:
-        for place in self._starts(committed):
+    def _seek(self, consumer: Consumer, starts: list[TopicPartition]) -> None:
+        for place in starts:
             consumer.seek(place)
             self._offsets[place.topic, place.partition] = place.offset
 
@@ -267,12 +280,12 @@ class Assignment:
         if partition is None:
             return
         places = [TopicPartition(*place) for place in self._places_held if place[1] == partition]
-        committed = self._group_offsets.read_again(consumer, places)
-        if committed is None:
+        starts = self._known_starts(self._group_offsets.read_again(consumer, places))
+        if starts is None:
             self._group_offsets.hide([partition])
             return
         self._group_offsets.forget([partition])
-        self._seek(consumer, committed)
+        self._seek(consumer, starts)
         self._open_tasks(consumer, {partition})
 
     def begin_restoring(self) -> list[PartitionTask]:

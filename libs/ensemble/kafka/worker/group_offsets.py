@@ -58,8 +58,12 @@ class GroupOffsets:
         except KafkaException as error:
             if error.args[0].code() not in PASSING:
                 raise
-            self._reason = f"{error.args[0].str()}; an open transaction hides them, or the group has no coordinator"
+            self.note_delay(f"{error.args[0].str()}; an open transaction hides them, or the group has no coordinator")
             return None
+
+    def note_delay(self, reason: str) -> None:
+        """Note why what was answered is not enough to begin with."""
+        self._reason = reason
 
     # -- which are hidden -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from ensemble.engine.async_calls import first_finished
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.cycle import BatchCycle, Interruption, commit_batch
 from ensemble.engine.task import PartitionTask
-from ensemble.errors import FatalError, LostState, SchemasUnavailable, Stopped, StuckInput
+from ensemble.errors import LostState, SchemasUnavailable, Stopped, StuckInput
 from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
@@ -170,7 +170,8 @@ class Loop:
         if not self._assignment.membership.is_member:
             return self._not_joined()
         restoring = "restoring state" if self._assignment.restoring else self.why_stuck
-        return "; ".join(filter(None, (self._offsets.describe(), restoring, self._assignment.strangers)))
+        reasons = (self._transactions.why_delayed, self._offsets.describe(), restoring, self._assignment.strangers)
+        return "; ".join(filter(None, reasons))
 
     @property
     def note(self) -> str:
@@ -408,13 +409,13 @@ class Loop:
         """Start a new producer for one whose ids the broker has forgotten."""
         if not self._transactions.is_open:
             with self.heartbeat.during("taking the slot again", self._settings.restore_timeout_s):
-                if not self._transactions.reopen(self._give_up, self._settings.restore_timeout_s):
+                if not self._transactions.reopen(self._give_up):
                     self._assignment.abandon()  # stopped: the next process has a producer of its own
 
     def _resolve(self, tasks: list[PartitionTask]) -> bool:
         """Return whether the transaction that a new producer settles was committed. If not, or in doubt, restore."""
         with self.heartbeat.during("settling an unclear commit", self._settings.restore_timeout_s):
-            is_open = self._transactions.reopen(self._give_up, self._settings.restore_timeout_s)
+            is_open = self._transactions.reopen(self._give_up)
         if not is_open:
             self._assignment.abandon()  # stopped: what was in doubt is left to the next process
             return False
@@ -425,14 +426,13 @@ class Loop:
         return False
 
     def _committed(self, places: list[TopicPlace]) -> dict[TopicPlace, int]:
-        """Return the group's offsets. Raises FatalError if the broker does not answer."""
+        """Return the group's offsets, or nothing if the broker does not say them: the last commit stays in doubt."""
         partitions, limit_s = [TopicPartition(*place) for place in places], self._settings.commit_timeout_s
         try:
             answers = self._poller.consumer.committed(partitions, timeout=limit_s)
         except KafkaException as error:
-            raise FatalError(
-                f"cannot tell whether the last transaction was committed: {error.args[0].str()}"
-            ) from error
+            log.warning("commit.in_doubt", reason=error.args[0].str())
+            return {}
         return {(place.topic, place.partition): place.offset for place in answers}
 
     # -- restoring ------------------------------------------------------------------------------------------------
@@ -468,7 +468,7 @@ class Loop:
         """
         if self._assignment.membership.needs_new_producer():
             with self.heartbeat.during("taking the slot again", self._settings.restore_timeout_s):
-                self._transactions.reopen(self._give_up, self._settings.restore_timeout_s)
+                self._transactions.reopen(self._give_up)
         self._poller.capture_group()
         probes = [(self._plan.service.parked.name, task.partition, [_TIME_PROBE]) for task in tasks]
         if tasks and not self._stopping and self._commit(tasks, probes=probes):

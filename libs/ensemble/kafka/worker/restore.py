@@ -29,6 +29,7 @@ from ensemble.state.store import StartOver
 log = structlog.get_logger()
 
 _OFFSETS_TIMEOUT_S: Final = 10.0
+_LOOK_TIMEOUT_S: Final = 2.0
 _SCHEMA_PAUSE_S: Final = 0.05
 
 
@@ -59,7 +60,7 @@ class Restoration:
     def advance(self, timeout_s: float, stall_s: float) -> bool:
         """Read for a moment, and return whether everything is restored.
 
-        Raises FatalError if nothing has moved for `stall_s`.
+        Raises FatalError if nothing has moved for `stall_s` although the brokers answer.
         """
         before = self._progress()
         try:
@@ -152,6 +153,17 @@ class Restoration:
 
     def _check_moving(self, stall_s: float) -> None:
         if time.monotonic() - self._moved_at > stall_s:
+            if not self._is_answered():  # brokers that are away lose nothing, and come back
+                self._moved_at = time.monotonic()
+                return
             places = ", ".join(f"{topic}[{partition}]" for topic, partition in self._ends)
-            reason = self._delay or "an open transaction hangs, or the broker is away"
+            reason = self._delay or "an open transaction hangs"
             raise FatalError(f"restore has not moved for {stall_s:g} s{f' in {places}' if places else ''}: {reason}")
+
+    def _is_answered(self) -> bool:
+        try:
+            self._admin.list_topics(timeout=_LOOK_TIMEOUT_S)
+        except KafkaException as error:
+            self._note_delay(error.args[0])
+            return False
+        return True

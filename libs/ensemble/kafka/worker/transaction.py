@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
+from math import inf
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -26,6 +27,7 @@ from ensemble.kafka.worker.crash_points import Reached, nothing_happens
 from ensemble.kafka.worker.fencing import SlotRivals
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import Output
+from ensemble.waiting import Reminder
 
 log = structlog.get_logger()
 
@@ -63,6 +65,11 @@ class Outcome(Enum):
 def describe(problem: KafkaError | None) -> str:
     """Return why a transaction did not commit."""
     return explain(problem) if problem is not None else "its outcome was not known"
+
+
+def _reason_of(problem: KafkaError) -> str:
+    """Return why no producer starts. The client's words for silence are advice to its caller."""
+    return "the brokers do not answer" if problem.code() == KafkaError._TIMED_OUT else problem.str()
 
 
 def _may_pass(problem: KafkaError) -> bool:
@@ -143,6 +150,7 @@ class Transactions:
         self._slot = str(config["transactional.id"])
         self._longest_s = config["transaction.timeout.ms"] / 1000
         self._producer: Producer | None = None
+        self._waits_since: float | None = None
         self._calls = BoundedCalls()
         self.problem: KafkaError | None = None
         """Why the last transaction did not commit."""
@@ -155,29 +163,42 @@ class Transactions:
         self._rivals.note_older()
         return self._start(give_up, limit_s)
 
-    def reopen(self, give_up: Callable[[], bool], limit_s: float) -> bool:
-        """Start a new producer after one whose end is unclear. Returns and raises like `open`.
+    def reopen(self, give_up: Callable[[], bool]) -> bool:
+        """Start a new producer after one whose end is unclear. Waits for brokers that are away as long as they are.
 
-        Raises Fenced if a newer process has the slot, as far as a broker that answers knows: a new producer would take
-        the slot back.
+        Returns False if `give_up` said so, and raises FatalError for what waiting does not mend. Raises Fenced if a
+        newer process has the slot, as far as a broker that answers knows: a new producer would take the slot back.
         """
+        return self._start(give_up, inf, self._require_slot)
+
+    def _require_slot(self) -> None:
         if host := self._rivals.newer_host_if_reachable():
             raise Fenced(self._fenced_by(host))
-        return self._start(give_up, limit_s)
 
-    def _start(self, give_up: Callable[[], bool], limit_s: float) -> bool:
+    def _start(
+        self, give_up: Callable[[], bool], limit_s: float, before_attempt: Callable[[], None] = lambda: None
+    ) -> bool:
         problem: KafkaException | None = None
+        reminder, self._waits_since = Reminder(self._tell_delay, self._now), self._now()
         for _ in until(limit_s, _RETRY_PAUSE_S):
+            before_attempt()
             try:
-                return self._init_producer(give_up)
+                is_open = self._init_producer(give_up)
             except (KafkaException, SystemError) as error:
                 problem = client_error(error)
                 reason = self._judge(problem)
                 self._discard()
                 if not (reason.retriable() or reason.code() == KafkaError._TIMED_OUT):
                     break
+                reminder.remind(_reason_of(reason))
+            else:
+                self._waits_since = None
+                return is_open
         assert problem is not None, "each attempt returns or fails"
         raise self._cannot_start(problem.args[0], limit_s) from problem
+
+    def _tell_delay(self, reason: str) -> None:
+        log.warning("transactions.delayed", reason=f"{self.why_delayed}: {reason}", slot=self._slot)
 
     def _init_producer(self, give_up: Callable[[], bool]) -> bool:
         self._discard()
@@ -198,7 +219,7 @@ class Transactions:
         raise problem
 
     def _cannot_start(self, problem: KafkaError, limit_s: float) -> FatalError:
-        is_silent = problem.code() == KafkaError._TIMED_OUT  # the client's words for it are advice to its caller
+        is_silent = problem.code() == KafkaError._TIMED_OUT
         reason = f"the brokers have not answered for {limit_s:g} s" if is_silent else problem.str()
         return FatalError(
             f"cannot start transactions as {self._slot!r}: {reason}. What was not committed is done by the next process"
@@ -229,6 +250,12 @@ class Transactions:
         self._reached("after-commit")
         self._reports = self._seldom
         return Outcome.COMMITTED
+
+    @property
+    def why_delayed(self) -> str:
+        """Return for how long no transaction can begin, or an empty text if one can. May be asked by any thread."""
+        since = self._waits_since
+        return "" if since is None else f"no transaction can begin for {self._now() - since:.0f} s"
 
     @property
     def is_open(self) -> bool:
