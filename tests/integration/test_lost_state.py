@@ -5,8 +5,9 @@ import re
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]  # an unmarked re-export
 
-from ensemble.errors import LostState
+from ensemble.errors import ConfigurationError, LostState
 from ensemble.kafka.admin import topics
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
@@ -16,7 +17,7 @@ from tests.integration.conftest import Shop
 from tests.integration.test_restore import failure_of
 from tests.support.command_line import CommandLine
 from tests.support.scripted_service.drivers import script
-from tests.support.scripted_service.messages import Announced
+from tests.support.scripted_service.messages import Announced, Script
 from tests.support.scripted_service.service import PARTITIONS
 
 KEYS = [f"k-{number}" for number in range(8)]
@@ -225,3 +226,39 @@ def test_a_changelog_that_is_gone_for_good_is_passed_knowingly(shop: Shop, ensem
     with shop.thread():
         shop.outsider.send(script("a", "tell going on"))
         shop.outsider.await_texts("a", "going on")
+
+
+def test_an_input_with_more_partitions_is_made_anew_by_the_commands_that_the_refusal_names(
+    shop: Shop, ensemble: CommandLine
+) -> None:
+    # given unread records in partitions that the service does not have
+    work_then_stop(shop)
+    outsider, commands = shop.outsider, shop.outsider.topic("commands")
+    outsider.send(script("a", "add 1"))
+    for future in outsider.admin.create_partitions([NewPartitions(commands, 2 * PARTITIONS)]).values():
+        future.result(30)
+    wait_for(lambda: len(outsider.admin.list_topics(commands).topics[commands].partitions) > PARTITIONS, "partitions")
+    producer = Producer({"bootstrap.servers": shop.bootstrap})  # which knows of the new ones at once
+    for key in KEYS:
+        value, partition = encoder_for(Script)(script(key, "add 1")), partition_of(key.encode(), 2 * PARTITIONS)
+        producer.produce(commands, value, key, partition)
+    assert producer.flush(LIMIT_S) == 0
+    with pytest.raises(ConfigurationError, match=f"{commands} has 4 partitions, not 2") as refusal:
+        shop.thread()
+
+    # when
+    aside, *_, set_offsets, redrive = (
+        line.replace("SERVICE", shop.name).split()[1:] for line in re.findall(r"`(ensemble [^`]+)`", str(refusal.value))
+    )
+    why = ("--reason", "somebody added partitions", "--yes")
+    ran = [ensemble(*aside, *why)]
+    make_again(shop, "commands")
+    ran.append(ensemble(*set_offsets, *why))
+    with shop.thread():
+        ran.append(ensemble(*redrive, *why))
+
+        # then
+        assert [each.code for each in ran] == [0, 0, 0], ran
+        for key in KEYS:
+            outsider.await_texts(key, "1", "2")
+        outsider.await_texts("a", "1")

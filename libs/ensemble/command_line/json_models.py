@@ -83,6 +83,7 @@ DOCUMENTS: Final[Mapping[str, Any]] = MappingProxyType(
         "policies check": ServicePolicies,
         "policies show": list[ServicePolicies],
         "records get": RecordDetails,
+        "records set-aside": list[OffsetMoveRow],
         "records skip": list[SkippedRecordRow],
         "runs list": list[RunRow],
         "runs stop": RunRow,

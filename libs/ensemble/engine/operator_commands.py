@@ -14,6 +14,7 @@ from ensemble.engine.compiled import CompiledService
 from ensemble.engine.failures.parked_keys import ParkedKeys
 from ensemble.errors import UndecodableRecord
 from ensemble.messages.records import ConsumedRecord, StoredRecord
+from ensemble.partitioning import partition_of
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.dead_letters import REDRIVEN_FROM, TEXT_LIMIT, printable
 from ensemble.system_messages.operations import (
@@ -69,6 +70,7 @@ class OperatorCommands:
         self, compiled: CompiledService, partition: int, batch: Batch, *, parking: ParkingStore, parked: ParkedKeys
     ) -> None:
         self._service, self._operations, self._partition = compiled.service.name, compiled.operations, partition
+        self._partitions = compiled.service.partitions
         self._batch, self._parking, self._parked = batch, parking, parked
         self._by_type: dict[type, Callable[..., CommandOutcome | Reprocess | DiscardHead]] = {
             PauseWork: self._pause,
@@ -100,10 +102,15 @@ class OperatorCommands:
         name = _name_of(operation)
         if self._parking.was_done(name):
             return CommandOutcome("nothing_to_do", "it was carried out before")
-        if isinstance(operation, RecordOperation) and operation.partition != self._partition:
+        if isinstance(operation, RedriveRecord | DiscardRecord) and self._partition not in self._homes_of(operation):
             return CommandOutcome("refused", f"the record lies in partition {operation.partition}; send it there")
         step = self._by_type[type(operation)](operation)
         return step if isinstance(step, Reprocess | DiscardHead) else self._remember(operation, step)
+
+    def _homes_of(self, operation: RedriveRecord | DiscardRecord) -> tuple[int, int]:
+        """Return where its record lay, and where its key belongs: its topic may have had more partitions."""
+        key, count = operation.key, self._partitions
+        return operation.partition, operation.partition % count if key is None else partition_of(key, count)
 
     def complete(self, step: Reprocess | DiscardHead, refusal: str) -> CommandOutcome:
         """Return the outcome of a command whose `step` was done, or could not be done because of `refusal`."""

@@ -154,6 +154,7 @@ if TYPE_CHECKING:
         TrafficProjection,
         TrafficSecond,
     )
+    from ensemble.operations.unread_records import SET_ASIDE, plan_set_aside, set_aside
     from ensemble.operations.wide_pauses import (
         PauseSummary,
         WidePause,
@@ -178,6 +179,7 @@ __all__ = [
     "REASON_LIMIT",
     "REDRIVES",
     "RUN_EVENT",
+    "SET_ASIDE",
     "Acknowledged",
     "Actor",
     "Ambiguous",
@@ -335,6 +337,7 @@ __all__ = [
     "percentile",
     "plan_offsets",
     "plan_register_all",
+    "plan_set_aside",
     "plan_skip",
     "policies_in_force",
     "position_of",
@@ -355,6 +358,7 @@ __all__ = [
     "required_topics",
     "service_names",
     "services_with",
+    "set_aside",
     "set_offsets",
     "settings_in_force",
     "skip_record",
@@ -459,6 +463,7 @@ _MODULES: Final = {
     "status": ["ClusterStatus", "ServiceStatus", "Status", "read_status", "status_projections"],
     "topics": ["TopicSummary", "compare_topics", "create_missing_topics", "required_topics"],
     "traffic": ["EdgeTraffic", "Traffic", "TrafficBin", "TrafficEdge", "TrafficProjection", "TrafficSecond"],
+    "unread_records": ["SET_ASIDE", "plan_set_aside", "set_aside"],
     "wide_pauses": ["PauseSummary", "WidePause", "command_names", "list_pauses", "step_names", "wide_pause"],
 }
 """What most commands do without, by its module: it is imported at its first use.

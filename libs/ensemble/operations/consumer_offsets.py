@@ -49,6 +49,11 @@ class OffsetMove(PlanItem):
     def place(self) -> TopicPlace:
         return self.topic, self.partition
 
+    @property
+    def unread(self) -> range:
+        """The offsets that the group has not read and the log still has."""
+        return range(max(self.committed or 0, self.log_start), self.log_end)
+
     def describe_effect(self) -> str:
         """Return what the service does differently, in words."""
         if self.committed is None:
@@ -111,12 +116,12 @@ class OffsetPlan(Plan[OffsetMove]):
         topic = self.service + CONTROL
         return moved | {(topic, at.partition): CommittedOffset(at.offset, at.metadata) for at in self.control}
 
-    def commands(self, intent: Intent) -> list[tuple[int, SetOffset]]:
-        """Return what is kept on the control topic about each move, by partition."""
+    def commands(self, intent: Intent, partitions: int) -> list[tuple[int, SetOffset]]:
+        """Return what is kept about each move on the control topic, which has so many partitions, by partition."""
         request = intent.operation()
         return [
-            (move.partition, SetOffset(topic=move.topic, partition=move.partition, before=move.committed,
-                                       offset=move.offset, **request))
+            (move.partition % partitions, SetOffset(topic=move.topic, partition=move.partition, before=move.committed,
+                                                    offset=move.offset, **request))
             for move in self.items
         ]  # fmt: skip
 
@@ -161,7 +166,7 @@ def carry_out_with(session: Session, plan: OffsetPlan, intent: Intent, records: 
     require_no_members(session, service)
     audit = [
         record_of(session, (service, partition), command, _KEY, via=intent.actor.via)
-        for partition, command in plan.commands(intent)
+        for partition, command in plan.commands(intent, session.client.topics()[service + CONTROL])
     ]
     session.client.write_and_commit([*records, *audit], service, plan.offsets())
 

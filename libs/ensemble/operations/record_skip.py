@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ensemble.kafka.client import ReceivedRecord
     from ensemble.state import Output
 
+_SKIPPED: Final = "SkippedByOperator"
 _READ_S: Final = 10.0
 SkippedFate = Literal["dead_lettered", "excerpt", "unreadable"]
 """Dead-lettered as a whole, as an excerpt since it is too large, or not at all since nobody can read it."""
@@ -77,15 +78,16 @@ def plan_skip(session: Session, service: str, place: RecordPlace) -> SkippedReco
 
 def skip_record(session: Session, skipped: SkippedRecord, intent: Intent) -> None:
     """Pass the record: its dead letter, what is kept about it, and the offset together, or nothing."""
-    letter = [] if skipped.record is None else [letter_of(skipped.plan.service, skipped.record, intent)]
+    record, service = skipped.record, skipped.plan.service
+    letter = [] if record is None else [letter_of(service, record, intent, error=_SKIPPED, partition=record.partition)]
     carry_out_with(session, skipped.plan, intent, letter)
 
 
-def letter_of(service: str, record: ReceivedRecord, intent: Intent) -> Output:
-    """Return the record as a dead letter that says who has skipped it, and why."""
+def letter_of(service: str, record: ReceivedRecord, intent: Intent, *, error: str, partition: int) -> Output:
+    """Return the record as a dead letter, of this error, that says who has passed it, and why."""
     report = FailureReport(
         source=(record.topic, record.partition, record.offset),
-        exception="SkippedByOperator",
+        exception=error,
         message=f"skipped by {intent.actor.name}: {intent.reason}",
         stacktrace="",
         service=service,
@@ -98,7 +100,7 @@ def letter_of(service: str, record: ReceivedRecord, intent: Intent) -> Output:
         failed_at=now(),
     )
     key, value, headers = dead_letter_of(_stored(record), report)
-    return service + DEAD_LETTER, value, key, headers, record.partition
+    return service + DEAD_LETTER, value, key, headers, partition
 
 
 def _stored(record: ReceivedRecord) -> StoredRecord:

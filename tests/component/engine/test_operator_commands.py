@@ -6,7 +6,9 @@ import pytest
 
 from ensemble import RejectedInput, RetryableError, TerminalError
 from ensemble.errors import Stopped
+from ensemble.messages.codec import encoder_for
 from ensemble.messages.records import StoredRecord
+from ensemble.partitioning import partition_of
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, redrive
 from ensemble.system_messages.operations import (
@@ -19,6 +21,7 @@ from ensemble.system_messages.operations import (
 )
 from ensemble.system_messages.state import ParkedRecord, Pause
 from ensemble.testing.driver import ServiceTestDriver
+from ensemble.testing.operations import control_outputs
 from tests.support.scripted_service.controlled_service import (
     THRICE,
     Controls,
@@ -32,6 +35,7 @@ from tests.support.scripted_service.controlled_service import (
     slow,
     texts_of,
 )
+from tests.support.scripted_service.messages import Script
 
 NEVER = TerminalError("never")
 WHO = {"requested_by": "ann", "reason": "release 7"}
@@ -305,6 +309,29 @@ def redrive_of(parked: ParkedRecord, **more: object) -> RedriveRecord:
     place = {"parking_key": "a", "topic": parked.topic, "partition": parked.partition, "offset": parked.offset}
     content = {"generation": 0, "key": parked.key, "value": parked.value, "headers": parked.headers}
     return RedriveRecord.model_validate({"operation_id": "op-1", "at": 1, **WHO, **place, **content, **more})
+
+
+@pytest.mark.parametrize(("key", "home"), [(b"a", partition_of(b"a", 2)), (None, 1)], ids=["by key", "without a key"])
+def test_a_record_of_a_partition_that_the_service_does_not_have_is_tried_where_its_key_belongs(
+    driver: ServiceTestDriver, key: bytes | None, home: int
+) -> None:
+    """Its topic had more partitions for a while, and an operator has set it aside."""
+    # given
+    record = RedriveRecord(
+        operation_id="op-1", at=1, **WHO, parking_key="a", topic="shop.commands", partition=5, offset=9, generation=0,
+        key=key, value=encoder_for(Script)(quick("a", "a1")), headers=(), redriven_from="shop.dead-letter/1/0",
+    )  # fmt: skip
+    [(topic, value, control_key, _, _)] = control_outputs(driver.service, record)
+
+    # when it is sent to each partition
+    for partition in (1 - home, home):
+        driver.receive_records([StoredRecord(topic, partition, partition, control_key, value)])
+
+    # then
+    refused, done = driver.answers(OperationDone)
+    assert (refused.outcome, refused.words) == ("refused", "the record lies in partition 5; send it there")
+    assert (done.outcome, done.partition) == ("done", home)
+    assert texts_of(driver) == (["a1"] if key else [])
 
 
 def test_what_cannot_be_redriven_is_refused_in_words(stuck: ServiceTestDriver) -> None:

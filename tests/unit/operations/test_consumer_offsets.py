@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,10 +22,13 @@ from ensemble.operations import (
     OperationsError,
     Target,
     plan_offsets,
+    plan_set_aside,
     plan_skip,
+    set_aside,
     set_offsets,
     skip_record,
 )
+from ensemble.partitioning import partition_of
 from ensemble.state import Output
 from ensemble.system_messages import DeadLetter, OperatorRequest, SetOffset, redrive
 
@@ -43,16 +47,18 @@ class ClusterInMemory:
             CONTROL: CommittedOffset(2, IDS.text()),
         }
         self.bounds = {NEWS: (0, 9), ORDERS: (7, 7), CONTROL: (0, 2)}
+        self.counts: dict[str, int] = {}
         self.members: list[str] = []
         self.readable: list[ReceivedRecord] = []
         self.written: list[Output] = []
 
     def topics(self) -> dict[str, int]:
-        names = ("kitchen.dead-letter", "order.dead-letter")
-        return dict.fromkeys([*(topic for topic, _ in self.bounds), *names], 1)
+        names = ("kitchen.control", "kitchen.dead-letter", "order.dead-letter")
+        return dict.fromkeys([*(topic for topic, _ in self.bounds), *names], 1) | self.counts
 
     def places(self, topics: Collection[str]) -> list[TopicPlace]:
-        return [(topic, 0) for topic in topics]
+        known = {topic: [place for place in self.bounds if place[0] == topic] for topic in topics}
+        return [place for topic, places in known.items() for place in places or [(topic, 0)]]
 
     def starts(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
         return {place: self.bounds[place][0] for place in places}
@@ -69,8 +75,8 @@ class ClusterInMemory:
     def members_of(self, _: str) -> list[GroupMember]:
         return [GroupMember(name, "10.0.0.1", ()) for name in self.members]
 
-    def read_range(self, _: TopicPlace, start: int, end: int, __: float) -> Iterator[ReceivedRecord]:
-        yield from (record for record in self.readable if start <= record.offset < end)
+    def read_range(self, place: TopicPlace, start: int, end: int, _: float) -> Iterator[ReceivedRecord]:
+        yield from (record for record in self.readable if record[:2] == place and start <= record.offset < end)
         if not any(record.offset == end - 1 for record in self.readable):
             raise FatalError("nothing came")
 
@@ -275,3 +281,49 @@ def test_by_state_a_partition_without_state_is_read_from_its_beginning() -> None
     cluster.last_written = lambda _: {}
     plan = plan_offsets(session_on(cluster), target("state", "kitchen.news"))
     assert (plan.items[0].offset, plan.offsets()[CONTROL]) == (0, CommittedOffset(0))
+
+
+ADDED = ("kitchen.news", 5)
+"""A partition that somebody added, of a service that has four."""
+
+
+@pytest.fixture
+def grown(cluster: Any) -> Any:
+    """The cluster with unread records in partitions 0 and 5 of the news."""
+    cluster.bounds |= {ADDED: (0, 3), NEWS: (0, 8)}
+    cluster.counts = {"kitchen.control": 4, "kitchen.dead-letter": 4}
+    at = [(NEWS, 5, b"a"), (NEWS, 6, b"b"), (ADDED, 0, b"a"), (ADDED, 1, None)]
+    cluster.readable = [ReceivedRecord(*place, offset, 0, key, b"%d" % offset, {}) for place, offset, key in at]
+    return cluster
+
+
+def test_what_a_service_has_not_read_is_set_aside_where_its_keys_belong(grown: Any) -> None:
+    # when
+    session = session_on(grown)
+    grown.read_range = partial(whole_range, grown)
+    plan = plan_set_aside(session, "kitchen", "kitchen.news")
+    count = set_aside(session, plan, INTENT)
+
+    # then each record lies in its key's partition, and the group behind all of them
+    letters = [letter_in(output) for output in grown.written if output[0] == "kitchen.dead-letter"]
+    assert [(letter.origin, letter.place[1]) for letter in letters] == [
+        ((*NEWS, 5), partition_of(b"a", 4)), ((*NEWS, 6), partition_of(b"b", 4)),
+        ((*ADDED, 0), partition_of(b"a", 4)), ((*ADDED, 1), 1),
+    ]  # fmt: skip
+    assert {letter.text("__streams.errors.exception") for letter in letters} == {"SetAsideByOperator"}
+    assert (count, grown.committed[NEWS].offset, grown.committed[ADDED].offset) == (4, 8, 3)
+    assert plan_set_aside(session, "kitchen", "kitchen.news").items == ()
+
+
+def test_who_was_interrupted_goes_on_where_he_stood(grown: Any) -> None:
+    session, plan = session_on(grown), plan_set_aside(session_on(grown), "kitchen", "kitchen.news")
+    with pytest.raises(FatalError, match="nothing came"):  # of the marker behind the last record
+        set_aside(session, plan, INTENT)
+    assert grown.written == []
+
+    grown.read_range = partial(whole_range, grown)
+    assert set_aside(session, plan, INTENT) == 4
+
+
+def whole_range(grown: Any, place: TopicPlace, start: int, end: int, _: float) -> list[ReceivedRecord]:
+    return [record for record in grown.readable if record[:2] == place and start <= record.offset < end]

@@ -11,7 +11,7 @@ from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Action, Output, complete_service
 from ensemble.command_line.output_format import TABLE
 
-group = typer.Typer(help="Show one record, or skip one that stops a service.")
+group = typer.Typer(help="Show one record, skip one that stops a service, or set all aside that are unread.")
 
 Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="The input topic.")]
 Partition = Annotated[int, typer.Argument(metavar="PARTITION", min=0, help="Partition of the record.")]
@@ -68,3 +68,29 @@ def skip(
     confirm(f"have {service} skip {topic}/{partition}/{offset}", cluster_name(session.client), yes=action.yes)
     carry_out(session, skipped, intent)
     say("the record is passed; start the service")
+
+
+@group.command("set-aside", epilog="Example: `ensemble records set-aside orders.events --service shipping --dry-run`.")
+@expand_flags
+def set_aside(topic: Topic, service: Service, action: Action, output: Output = TABLE) -> None:
+    """Dead-letter all that a stopped service has not read of a topic, so that the topic can be made anew."""
+    from ensemble.command_line.connection import cluster_name, open_session
+    from ensemble.command_line.operators import confirm
+    from ensemble.command_line.streams import advise, say
+    from ensemble.operations import SET_ASIDE, plan_set_aside, require_no_members
+    from ensemble.operations import set_aside as carry_out
+    from ensemble.quantities import quantity
+
+    intent = action.intent()
+    session = open_session()
+    plan = plan_set_aside(session, service, topic)
+    effects = [f"{quantity(len(move.unread), 'offset')} set aside" for move in plan.items]
+    rows = [row_of(move) | {"effect": effect} for move, effect in zip(plan.items, effects, strict=True)]
+    show_plan(rows, COLUMNS, output=output)
+    require_no_members(session, service)
+    if action.dry_run or not plan.items:
+        return
+    confirm(f"dead-letter what {service} has not read of {topic}", cluster_name(session.client), yes=action.yes)
+    say(f"{quantity(carry_out(session, plan, intent), 'record')} set aside")
+    redrive = f"dead-letters redrive --service {service} --error {SET_ASIDE} --reason '...'"
+    advise(("deliver them, once the topic is right and the service runs", redrive))

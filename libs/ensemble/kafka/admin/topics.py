@@ -133,7 +133,8 @@ def require(admin: AdminClient, service: Service, limit_s: float = LIMIT_S) -> N
 def _differences(topic: Topic, partitions: int, settings: Mapping[str, str]) -> list[str]:
     wrong, cleanup = [], settings["cleanup.policy"]
     if partitions != topic.partitions:
-        wrong.append(f"has {partitions} partitions, not {topic.partitions}")
+        remedy = f" ({describe_shrinking(topic.name)})" if _is_shrinkable(topic, partitions) else ""
+        wrong.append(f"has {partitions} partitions, not {topic.partitions}{remedy}")
     if cleanup != topic.cleanup:
         wrong.append(f"has cleanup.policy {cleanup}, not {topic.cleanup}")
     limits = _early_ends(topic, settings)
@@ -141,6 +142,27 @@ def _differences(topic: Topic, partitions: int, settings: Mapping[str, str]) -> 
         values = ", ".join(f"{name} {settings[name]}" for name in limits)
         wrong.append(f"has {values}, but its records have to be kept for ever: {_alteration(topic, limits)}")
     return wrong
+
+
+def _is_shrinkable(topic: Topic, partitions: int) -> bool:
+    """Return whether the topic holds no state, which only a backup could bring back."""
+    return partitions > topic.partitions and topic.retention is not None and topic.cleanup == "delete"
+
+
+def describe_shrinking(topic: str, service: str = "SERVICE") -> str:
+    """Return the commands by which a topic has its declared partitions again, and nothing unread is lost."""
+    commands = (
+        f"records set-aside {topic} --service {service}",
+        "topics apply",
+        f"consumers set-offsets {service} --topic {topic} --to earliest",
+        f"dead-letters redrive --service {service} --error SetAsideByOperator",
+    )
+    aside, apply, offsets, redrive = (f"`{command(words)}`" for words in commands)
+    return (
+        "Kafka takes no partition away, so the topic has to be made anew: stop who writes it and who reads it; "
+        f"{aside} for each service that reads it; delete the topic, `kafka-topics.sh --delete --topic {topic}`; "
+        f"{apply}; {offsets} for each; start them, and {redrive}"
+    )
 
 
 def _advice(topic: Topic, settings: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ from ensemble.engine.compiled import CompiledService, NewSchemas
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState, describe_error
+from ensemble.kafka.admin.topics import describe_shrinking
 from ensemble.kafka.errors import PASSING
 from ensemble.kafka.group_description import GroupDescriptions, strangers_among
 from ensemble.kafka.offsets import low_watermarks
@@ -263,10 +264,10 @@ class Assignment:
     def _check_count(self, partitions: list[TopicPartition]) -> None:
         beyond = [p for p in partitions if p.partition >= self._plan.service.partitions]
         if beyond:
+            topic, count = beyond[0].topic, self._plan.service.partitions
             raise FatalError(
-                f"topic {beyond[0].topic} has more partitions than the catalogue's "
-                f"{self._plan.service.partitions}: keys would move "
-                "between partitions and lose their order; restore the partition count, or migrate to a new topic"
+                f"topic {topic} has more partitions than the catalogue's {count}: keys would move between partitions "
+                f"and lose their order. {describe_shrinking(topic, self._plan.service.name)}"
             )
 
     # -- outside of callbacks -------------------------------------------------------------------------------------
