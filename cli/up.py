@@ -114,10 +114,10 @@ def _members(*, on_free_ports: bool) -> list[Member]:
 
 
 def check_ports(members: Iterable[Member]) -> None:
-    """Raise Mistake naming a port that another program has."""
+    """Raise Mistake naming a port that another program has, or that this user may not take."""
     for member in members:
-        if member.is_port_taken:
-            raise Mistake(f"port {member.port}, for {member.name}, is in use; stop its program, or use --free-ports")
+        if problem := member.port_problem:
+            raise Mistake(f"port {member.port}, for {member.name}, {problem}, or use --free-ports")
 
 
 @contextmanager

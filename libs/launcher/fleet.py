@@ -40,8 +40,8 @@ class UnexpectedExit:
 
 def _check_port(member: Member) -> None:
     """Require a free port: another program on it would be taken for the member."""
-    if member.is_port_taken:
-        raise FleetError(f"port {member.port}, for {member.name}, is in use; stop its program, or choose another")
+    if problem := member.port_problem:
+        raise FleetError(f"port {member.port}, for {member.name}, {problem}, or choose another")
 
 
 def describe_exit(exit_code: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -22,6 +23,13 @@ SERVICES: Final = ("order", "payment", "inventory", "shipping", "orchestrator")
 _HEALTH: Final = {SANDBOX: "/livez", CONTROL_ROOM: "/healthz"}
 _ASK_S: Final = 1.0
 _NOTED_BYTES: Final = 20_000
+
+
+def describe_bind_failure(error: OSError) -> str:
+    """Return why nobody can listen on a port now, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return "is in use; stop its program"
+    return f"cannot be listened on ({error.strerror}); let this user do so"
 
 
 @dataclass(frozen=True)
@@ -59,15 +67,15 @@ class Member:
         }
 
     @property
-    def is_port_taken(self) -> bool:
-        """Whether another program listens on its port."""
+    def port_problem(self) -> str:
+        """Why it cannot listen on its port, and what to do; empty if it can."""
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, self.port))
-            except OSError:
-                return True
-            return False
+            except OSError as error:
+                return describe_bind_failure(error)
+            return ""
 
     def why_not_ready(self, token: str = "") -> str:
         """Return the reason that it reports, or an empty string; it is asked with this bearer token."""

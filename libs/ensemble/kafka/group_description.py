@@ -28,7 +28,7 @@ _MOST_PATIENCE_S: Final = 60.0
 def strangers_among(members: Iterable[Any], group: str) -> list[str]:
     """Return which members are no processes of the group's service, by client id and host.
 
-    A service's client id is its name and its instance's.
+    A service's client id is its name and its instance's; whoever calls itself so is not found by it.
     """
     others = [member for member in members if not str(member.client_id).startswith(f"{group}-")]
     return sorted(f"{member.client_id} on {str(member.host).lstrip('/')}" for member in others)

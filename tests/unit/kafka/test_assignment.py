@@ -396,6 +396,23 @@ def test_a_stranger_in_the_group_is_told_until_it_has_gone() -> None:
     assert look(members, consumer) == ""
 
 
+def test_a_partition_that_a_stranger_has_a_part_of_is_told_whatever_the_stranger_calls_itself() -> None:
+    """Nobody works on it, and by its client id the stranger was one of the service's own processes."""
+    # given a stranger that has one input of the second partition
+    members, consumer = assignment(), NotingConsumer({})
+    members.on_assign(consumer, places(*INPUTS, *HALF[1:]))  # type: ignore[arg-type]  # it has all that is called
+    at_first = members.why_torn
+
+    # when that lasts, and ends
+    members._torn_at = (members._torn_at or 0.0) - 30
+    later = members.why_torn
+    members.on_assign(consumer, places(HALF[0]))  # type: ignore[arg-type]  # as above
+
+    # then
+    assert (at_first, members.why_torn) == ("", "")
+    assert later.startswith("shop.commands[1] assigned to others in group shop, and the other inputs")
+
+
 def test_other_processes_of_the_service_are_no_strangers() -> None:
     group, consumer = SharedGroup(), NotingConsumer({})
     members, group.clients = assignment(logs=group), ["shop-0", "shop-of-another-host"]

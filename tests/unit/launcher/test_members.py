@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import pytest
 from ensemble.clock import until
 from launcher import ALL, CONTROL_ROOM, SANDBOX, SERVICES, Fleet, FleetError, Member, UnexpectedExit, with_free_port
 from launcher.fleet import describe_exit, format_log_line
+from launcher.service_process import describe_bind_failure
 
 
 class Health(BaseHTTPRequestHandler):
@@ -50,7 +53,7 @@ def test_a_member_is_asked_where_it_says_how_it_is(health: ThreadingHTTPServer, 
     member = Member(service, health.server_port)
     assert answer_of(member, "secret") == reason
     assert answer_of(member, "") == "not ready"
-    assert member.is_port_taken
+    assert member.port_problem == "is in use; stop its program"
 
 
 def answer_of(member: Member, token: str) -> str:
@@ -64,7 +67,13 @@ def answer_of(member: Member, token: str) -> str:
 def test_a_member_that_does_not_listen_is_starting() -> None:
     member = with_free_port("payment", 2)
     assert member.why_not_ready() == "starting"
-    assert not member.is_port_taken
+    assert member.port_problem == ""
+
+
+def test_a_port_that_needs_a_permission_is_not_said_to_be_in_use() -> None:
+    """Nobody would find the program that has it."""
+    denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    assert describe_bind_failure(denied) == "cannot be listened on (Permission denied); let this user do so"
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def require(admin: AdminClient, service: Service, limit_s: float = LIMIT_S) -> N
     states = compare(admin, used_topics(service), limit_s)
     for state in states:
         if state.advice:
-            log.warning("topic.limited", topic=state.topic.name, reason=state.advice)
+            log.warning("topic.differs", topic=state.topic.name, reason=state.advice)
     bad = [state for state in states if state.status != "ok"]
     if bad:
         differences = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)

@@ -36,6 +36,7 @@ _WATERMARKS_TIMEOUT_S: Final = 40.0
 _WAKE_TIMEOUT_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _LOOK_TIMEOUT_S: Final = 2.0
+_TORN_S: Final = 30.0
 _GLANCE_S: Final = 0.2
 """A process that has work does not wait for long for an answer, which it can have at its next look."""
 _STRANGERS: Final = (
@@ -117,6 +118,8 @@ class Assignment:
         self._next_lookup_at, self._must_look_for_strangers = 0.0, False
         self.strangers = ""
         """Why processes of others in the group are a fault, if there are any."""
+        self._torn_at: float | None = None
+        """Since when this member has some inputs of a partition and others have the rest (monotonic)."""
         self._failure: KafkaException | FatalError | None = None
         """The error of a callback, which `raise_failure` raises outside of it."""
 
@@ -162,6 +165,7 @@ class Assignment:
             self._offsets |= {(p.topic, p.partition): p.offset for p in starts}
             self._open_tasks(consumer, {p.partition for p in starts})
         self.membership.join()
+        self._note_torn()
         self._must_look_for_strangers = True
         log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
 
@@ -254,12 +258,21 @@ class Assignment:
             if (task := self.restoring.pop(partition, None)) is not None:
                 _close([task])
                 self.must_restore = True
+        self._note_torn()
         if self._incremental:
             consumer.incremental_unassign(partitions)
         else:
             consumer.unassign()
         if staying := [TopicPartition(*place) for place in self._places_held if place[1] in numbers]:
             consumer.pause(staying)  # without the input that went, the others of its partition are not read
+
+    def _note_torn(self) -> None:
+        self._torn_at = (self._torn_at or time.monotonic()) if self._torn() else None
+
+    def _torn(self) -> list[TopicPlace]:
+        """Return the places that others have of partitions that this member has in part."""
+        held = set(self._places_held)  # another thread may ask
+        return sorted({(topic, p) for _, p in held for topic in self._plan.inputs} - held)
 
     def _check_count(self, partitions: list[TopicPartition]) -> None:
         beyond = [p for p in partitions if p.partition >= self._plan.service.partitions]
@@ -269,6 +282,22 @@ class Assignment:
                 f"topic {topic} has more partitions than the catalogue's {count}: keys would move between partitions "
                 f"and lose their order. {describe_shrinking(topic, self._plan.service.name)}"
             )
+
+    @property
+    def why_torn(self) -> str:
+        """Return which inputs of this member's partitions others have had for long, or an empty text.
+
+        Such a partition is worked on by nobody. A release that reads other topics has them while it is replaced;
+        otherwise it is a stranger, whatever it calls itself.
+        """
+        if self._torn_at is None or time.monotonic() - self._torn_at < _TORN_S:
+            return ""
+        places = ", ".join(f"{topic}[{partition}]" for topic, partition in self._torn())
+        return (
+            f"{places} assigned to others in group {self._plan.service.name}, and the other inputs of these partitions "
+            "to this process, so nobody handles their records: stop whoever reads other topics in this group "
+            f"(`{command('consumers list')}`)"
+        )
 
     # -- outside of callbacks -------------------------------------------------------------------------------------
 

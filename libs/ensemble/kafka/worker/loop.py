@@ -176,7 +176,7 @@ class Loop:
     @property
     def note(self) -> str:
         """Return what an operator should know of a process that is ready all the same."""
-        return self._gauges.note or self._broker_clock.describe() or self._skew.describe()
+        return self._gauges.note or self._assignment.why_torn or self._broker_clock.describe() or self._skew.describe()
 
     def _stuck_s(self) -> float:
         stuck_s = self._progress.stuck_s(self._assignment.running)
