@@ -247,7 +247,7 @@ def test_an_input_with_more_partitions_is_made_anew_by_the_commands_that_the_ref
         shop.thread()
 
     # when
-    aside, *_, set_offsets, redrive = (
+    aside, _, set_offsets, redrive, *_ = (
         line.replace("SERVICE", shop.name).split()[1:] for line in re.findall(r"`(ensemble [^`]+)`", str(refusal.value))
     )
     why = ("--reason", "somebody added partitions", "--yes")

@@ -114,6 +114,9 @@ class Member:
     def poll(self, _: float) -> None:
         """Nothing has come."""
 
+    def memberid(self) -> str:
+        return "me"
+
     def consumer_group_metadata(self) -> int:
         self.questions += 1
         return self.generation

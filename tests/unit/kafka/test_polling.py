@@ -29,6 +29,7 @@ class Group:
     """A consumer of the group, and all that the poller tells: `coming` is what the next poll finds."""
 
     number: int = 0
+    member_id: str | None = None
     coming: list[Any] = field(default_factory=list)
     calls: list[Any] = field(default_factory=list)
     callbacks: dict[str, Any] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class Group:
         return f"generation {self.number}"
 
     def memberid(self) -> str:
-        return f"member {self.number}"
+        return self.member_id or f"member {self.number}"
 
     def close(self) -> None:
         self.is_closed.set()
@@ -283,6 +284,19 @@ def test_the_group_is_joined_and_its_callbacks_are_passed_on(world: World) -> No
         world.group.callbacks[name](world.group, [1])
     assert world.told.told == [("assign", [1]), ("revoke", [1]), ("lost", [1])]
     assert world.poller.member_ids == {"member 0"}
+
+
+def test_a_process_knows_itself_by_the_ids_that_it_had_before_its_session_ended(world: World) -> None:
+    """Brokers that stood still meanwhile still have it as a member by the old one: it took itself for a rival."""
+    # given
+    world.poller.subscribe([COMMANDS])
+    world.group.callbacks["on_assign"](world.group, [1])
+
+    # when the client forgets its id, before it tells of the loss
+    world.group.member_id = "joined again"
+
+    # then
+    assert world.poller.member_ids == {"member 0", "joined again"}
 
 
 def test_a_client_that_is_left_out_is_replaced_and_heard_no_more(world: World) -> None:

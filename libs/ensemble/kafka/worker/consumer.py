@@ -61,12 +61,15 @@ class ConsumerPoller:
         self._is_classic = config.get("group.protocol", "classic") == "classic"
         self.stopped: set[int] = set()
         """Partitions that take no records now."""
-        self._replaced_ids = set[str]()
+        self._member_ids = set[str]()
 
     @property
     def member_ids(self) -> set[str]:
-        """The ids under which the group knows this process, or knew a client that was replaced."""
-        return {self.consumer.memberid(), *self._replaced_ids}
+        """The ids under which the group knows this process, or knew it before.
+
+        A client whose session has ended forgets its id; brokers that stood still meanwhile remember it.
+        """
+        return {self.consumer.memberid(), *self._member_ids}
 
     def subscribe(self, topics: list[str]) -> None:
         """Join the group."""
@@ -137,6 +140,7 @@ class ConsumerPoller:
             if consumer is self.consumer:
                 self._is_group_known = False
                 callback(consumer, partitions)
+                self._member_ids.add(consumer.memberid())
 
         return call
 
@@ -150,7 +154,7 @@ class ConsumerPoller:
             return
         log.warning("consumer.replaced", reason=f"not let back into the group for {self._replace_after_s:g} s")
         membership.restart_wait()
-        self._replaced_ids.add(self.consumer.memberid())
+        self._member_ids.add(self.consumer.memberid())
         replaced, self.consumer = self.consumer, self._make_consumer(self._config)
         self.subscribe(self._topics)
         threading.Thread(target=replaced.close, name="replaced consumer", daemon=True).start()
