@@ -31,7 +31,7 @@ LISTS: Final = {"list"}
 VIEWS: Final = {"show", "get", "check", "count", "group", "lag", "audit", "lifetimes", "status", "doctor", "verify",
                 "tail", "watch"}  # fmt: skip
 ACTIONS: Final = {"pause", "resume", "retry", "cancel", "compensate", "settle", "redrive", "discard", "start", "end",
-                  "set-offsets", "skip"}  # fmt: skip
+                  "set-aside", "set-offsets", "skip"}  # fmt: skip
 INPUTS: Final = {"place", "publish", "receive", "note"}
 """Messages from outside, and notes: whoever sends one names it in full, and nothing else is touched."""
 SET_UP: Final = {"apply", "write", "release", "register"}
@@ -51,6 +51,7 @@ BOUNDED: Final = {
 }
 AT_ONCE: Final = {
     ("consumers", "set-offsets"): "it is done when the command returns",
+    ("records", "set-aside"): "it is done when the command returns",
     ("records", "skip"): "it is done when the command returns",
 }
 MEANING_OF_SHORT: Final = {"-o": "--output", "-n": "--limit", "-y": "--yes", "-f": "--format", "-w": "--watch"}

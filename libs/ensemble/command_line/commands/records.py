@@ -11,7 +11,7 @@ from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Action, Output, complete_service
 from ensemble.command_line.output_format import TABLE
 
-group = typer.Typer(help="Show one record, skip one that stops a service, or set all aside that are unread.")
+group = typer.Typer(help="Show or skip a record, or set aside what is unread.")
 
 Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="The input topic.")]
 Partition = Annotated[int, typer.Argument(metavar="PARTITION", min=0, help="Partition of the record.")]
@@ -73,7 +73,10 @@ def skip(
 @group.command("set-aside", epilog="Example: `ensemble records set-aside orders.events --service shipping --dry-run`.")
 @expand_flags
 def set_aside(topic: Topic, service: Service, action: Action, output: Output = TABLE) -> None:
-    """Dead-letter all that a stopped service has not read of a topic, so that the topic can be made anew."""
+    """Dead-letter what a stopped service has not read of a topic.
+
+    Then the topic can be made anew, and the dead letters are redriven into it.
+    """
     from ensemble.command_line.connection import cluster_name, open_session
     from ensemble.command_line.operators import confirm
     from ensemble.command_line.streams import advise, say
