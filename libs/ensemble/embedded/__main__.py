@@ -3,8 +3,11 @@
 import shlex
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 
-from ensemble.embedded import EmbeddedKafkaError, Security, default_directory, find_running
+from ensemble.embedded import EmbeddedKafkaError, Running, Security, default_directory, find_running
 from ensemble.errors import ConfigurationError
 
 USAGE = """\
@@ -13,15 +16,23 @@ usage: python -m ensemble.embedded run|secure|path
   secure  start another one, where clients log in over TLS and ACLs hold; print the administrator's settings
   path    print the broker's directory
 """
+MakeBroker = Callable[[Path, Security | None], AbstractContextManager[Running]]
 
 
-def main(arguments: list[str]) -> int:
+def _make_broker(directory: Path, security: Security | None) -> AbstractContextManager[Running]:
+    from ensemble.embedded import EmbeddedKafka  # MissingExtra is reported by `main`
+
+    return EmbeddedKafka(directory, security=security)
+
+
+def main(arguments: list[str], make_broker: MakeBroker = _make_broker) -> int:
+    """Do what the arguments say, and return the exit code."""
     try:
         match arguments:
             case ["run"]:
-                _run()
+                _run(make_broker)
             case ["secure"]:
-                _run_secure()
+                _run_secure(make_broker)
             case ["path"]:
                 _print(str(default_directory()))
             case _:
@@ -35,23 +46,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _run() -> None:
+def _run(make_broker: MakeBroker) -> None:
     bootstrap_servers = find_running(default_directory())
     if bootstrap_servers:
         _print(bootstrap_servers)
         return
-    from ensemble.embedded import EmbeddedKafka  # MissingExtra is reported by `main`
-
-    with EmbeddedKafka(default_directory()) as running:
+    with make_broker(default_directory(), None) as running:
         _print_and_wait(running.bootstrap_servers)
 
 
-def _run_secure() -> None:
-    from ensemble.embedded import EmbeddedKafka  # as in `_run`
-
+def _run_secure(make_broker: MakeBroker) -> None:
     home = default_directory().parent / "secure"
     security = Security(home)
-    with EmbeddedKafka(home / "kafka", security=security) as running:
+    with make_broker(home / "kafka", security) as running:
         variables = security.environment(running.bootstrap_servers)
         _print_and_wait("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ensemble.embedded.credentials import BROKER_NAME, Certificates, password, password_file, write_secret
 from ensemble.embedded.layout import Layout, Ports, property_value
 from ensemble.free_ports import HOST
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
 
 ADMIN: Final = "admin"
 """The first user: created when the storage is formatted, and the only one that ACLs do not bind."""
 
 _PROBE_S: Final = 2.0
 _SILENT: Final = logging.getLogger("ensemble.probe")
+MakeAdmin = Callable[[dict[str, Any]], "AdminClient"]
+
+
+def _make_admin(config: dict[str, Any]) -> AdminClient:
+    from confluent_kafka.admin import AdminClient
+
+    return AdminClient(config)
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,9 @@ class Security:
             "KAFKA_SSL_CA_LOCATION": str(self._certificates.authority.absolute()),
         }
 
-    def cluster_at(self, host: str, port: int) -> str | None:
+    def cluster_at(self, host: str, port: int, make_admin: MakeAdmin = _make_admin) -> str | None:
         """Return the id of the cluster that lets the administrator in at this address, or None."""
         from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient
 
         config: dict[str, Any] = {
             "bootstrap.servers": f"{host}:{port}",
@@ -81,7 +91,7 @@ class Security:
             "logger": _quiet(),
         }
         try:
-            cluster_id: str | None = AdminClient(config).list_topics(timeout=_PROBE_S).cluster_id
+            cluster_id: str | None = make_admin(config).list_topics(timeout=_PROBE_S).cluster_id
         except KafkaException:
             return None
         return cluster_id

@@ -18,14 +18,15 @@ STOP_LIMIT_S = 15.0
 MOST_OPEN_FILES = 10_000
 
 
-def main(note: str, command: list[str]) -> int:
+def main(note: str, command: list[str], stop_limit_s: float = STOP_LIMIT_S) -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    _allow_open_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files(soft, hard), hard))
     broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: broker.terminate())
-    threading.Thread(target=_stop_when_alone, args=(broker,), daemon=True).start()
+    threading.Thread(target=_stop_when_alone, args=(broker, stop_limit_s), daemon=True).start()
     with contextlib.suppress(BrokenPipeError):
         os.write(1, b"%d\n" % broker.pid)
     code = broker.wait()
@@ -34,20 +35,19 @@ def main(note: str, command: list[str]) -> int:
     return code
 
 
-def _allow_open_files() -> None:
-    """Raise the limit of open files for the broker, as far as this user may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < enough:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+def open_files(soft: int, hard: int) -> int:
+    """Return how many files the broker may open: as many as it needs, as far as this user may, and never fewer."""
+    if soft == resource.RLIM_INFINITY:
+        return soft
+    return max(soft, MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES))
 
 
-def _stop_when_alone(broker: "subprocess.Popen[bytes]") -> None:
+def _stop_when_alone(broker: "subprocess.Popen[bytes]", limit_s: float) -> None:
     while os.read(0, 1024):
         pass
     broker.terminate()
     try:
-        broker.wait(STOP_LIMIT_S)
+        broker.wait(limit_s)
     except subprocess.TimeoutExpired:
         broker.kill()
 

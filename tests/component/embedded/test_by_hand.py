@@ -1,0 +1,117 @@
+"""`python -m ensemble.embedded`: what it prints, and that it stops its broker when it is told to."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from ensemble.clock import until
+from ensemble.embedded import EmbeddedKafka, EmbeddedKafkaError, Running, Security
+from ensemble.embedded.__main__ import USAGE, main
+from ensemble.embedded.jars import JarCache
+from ensemble.errors import ConfigurationError
+from tests.support import kafka_lookalike as lookalike
+
+LIMIT_S = 60.0
+
+
+@pytest.fixture
+def kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the directory of the project's broker."""
+    monkeypatch.setenv("ENSEMBLE_DATA_DIR", str(tmp_path))
+    return tmp_path / "kafka"
+
+
+@pytest.mark.parametrize("arguments", [[], ["walk"], ["run", "now"]])
+def test_what_it_does_not_know_is_answered_with_its_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr() == ("", USAGE)
+
+
+def test_it_says_where_the_broker_lives(kafka: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["path"]) == 0
+    assert capsys.readouterr() == (f"{kafka}\n", "")
+
+
+class Stand:
+    """Stands in a broker's place: is asked for, runs, ends."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    @contextmanager
+    def __call__(self, directory: Path, security: Security | None) -> Iterator[Running]:
+        self.calls.append((directory, security))
+        yield Running("127.0.0.1:9092", 1, 0.0, "a-cluster")
+        self.calls.append(("ended",))
+
+
+@pytest.fixture
+def interrupts() -> Iterator[list[int]]:
+    """Keep pytest from ending where an interrupt is not waited for."""
+    heard = list[int]()
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    yield heard
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("command", ["run", "secure"])
+def test_it_runs_a_broker_until_it_is_interrupted(
+    kafka: Path, command: str, interrupts: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given
+    stand, codes, security = Stand(), list[int](), Security(kafka.parent / "secure")
+    thread = threading.Thread(target=lambda: codes.append(main([command], stand)), daemon=True)
+    environment = security.environment("127.0.0.1:9092").items()
+    told = {"run": "127.0.0.1:9092\n", "secure": "".join(f"export {name}={value}\n" for name, value in environment)}
+
+    # when it has said where the broker is
+    thread.start()
+    printed = ""
+    for _ in until(LIMIT_S, 0.01):
+        printed += capsys.readouterr().out
+        if printed == told[command]:
+            break
+    assert printed == told[command]
+    assert len(stand.calls) == 1, "it waits"
+    signal.pthread_kill(thread.ident or 0, signal.SIGINT)
+    thread.join(LIMIT_S)
+
+    # then
+    made = {"run": (kafka, None), "secure": (security.directory / "kafka", security)}
+    assert (codes, stand.calls, interrupts) == ([0], [made[command], ("ended",)], [])
+
+
+def test_a_broker_that_runs_already_is_told_and_none_is_started(
+    tmp_path: Path, kafka: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENSEMBLE_JAVA", str(lookalike.install(tmp_path / "java")))
+    stand = Stand()
+    with EmbeddedKafka(kafka, JarCache(tmp_path / "cache", ())) as running:
+        capsys.readouterr()
+        assert main(["run"], stand) == 0
+    assert capsys.readouterr().out == f"{running.bootstrap_servers}\n"
+    assert stand.calls == []
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (EmbeddedKafkaError("no Java"), (1, "no Java\n")),
+        (ConfigurationError("no settings"), (1, "no settings\n")),
+        (KeyboardInterrupt(), (130, "")),
+    ],
+)
+def test_what_keeps_a_broker_from_starting_is_told(
+    kafka: Path, error: BaseException, end: tuple[int, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(directory: Path, security: Security | None) -> NoReturn:
+        raise error
+
+    assert (main(["run"], fail), capsys.readouterr().err) == end
