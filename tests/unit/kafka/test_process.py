@@ -18,6 +18,7 @@ from ensemble.kafka.worker.process import (
     _clients,
     _exit_code,
     calm_collector,
+    end,
     worst_exit_code,
 )
 from ensemble.observability.metrics import LoopMetrics
@@ -231,3 +232,14 @@ def test_a_service_looks_for_cycles_seldom_and_never_among_what_it_was_started_w
     calm_collector()
     assert gc.get_threshold()[0] >= 10 * collector[0]
     assert gc.get_freeze_count() > frozen + 1_000
+
+
+def test_a_process_that_is_ended_says_what_it_was_at_and_fails_as_the_worst_has(loop: LoopDouble) -> None:
+    # given one service that has failed, one that has not begun, one that polls and one that commits
+    committing, exit_codes = LoopDouble(), list[int]()
+    with committing.heartbeat.during("committing", 15), capture_logs() as logs:
+        end([status(1), status(None), running(loop), running(committing)], exit_codes.append)
+    assert exit_codes == [1]
+    assert [(line["event"], line["reason"]) for line in logs] == [
+        ("service.stopped", "ended without waiting any longer; it was starting, polling, committing")
+    ]

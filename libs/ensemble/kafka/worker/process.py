@@ -68,11 +68,16 @@ _RETRY_S = 1.0
 
 
 def run_services(
-    services: Sequence[Service], settings: Settings | None = None, interceptors: Sequence[Interceptor] = ()
+    services: Sequence[Service],
+    settings: Settings | None = None,
+    interceptors: Sequence[Interceptor] = (),
+    *,
+    open_loop: Callable[..., Loop] | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT: one service in this thread, several in a thread each, and none outlives another.
 
-    Returns the exit code; what an operator can put right is a message on stderr, never a traceback.
+    Returns the exit code; what an operator can put right is a message on stderr, never a traceback. `open_loop` is
+    called like `loop_of`, which it is if it is not given.
     """
     if fault := _fault(services):
         print(fault, file=sys.stderr)
@@ -84,7 +89,7 @@ def run_services(
             status.stop()
 
     stop_on_signals(stop, lambda: min(status.idle_s for status in statuses), lambda: end(statuses))
-    run_one = partial(_run_service, settings=settings, interceptors=interceptors)
+    run_one = partial(_run_service, settings=settings, interceptors=interceptors, open_loop=open_loop or loop_of)
     if len(services) == 1:
         return run_one(services[0], statuses[0])
     return _run_side_by_side(services, statuses, run_one, stop)
@@ -140,7 +145,12 @@ def _run_side_by_side(
 
 
 def _run_service(
-    service: Service, status: ProcessStatus, settings: Settings | None, interceptors: Sequence[Interceptor]
+    service: Service,
+    status: ProcessStatus,
+    *,
+    settings: Settings | None,
+    interceptors: Sequence[Interceptor],
+    open_loop: Callable[..., Loop],
 ) -> int:
     try:
         settings = settings or Settings()
@@ -156,7 +166,7 @@ def _run_service(
         plan = _await_schemas(
             lambda: compile_service(service, clock, limits, sources, interceptors=interceptors), status
         )
-        status.loop = loop_of(plan, runtime, kafka, status.metrics, on_wait=status.wait) if plan else None
+        status.loop = open_loop(plan, runtime, kafka, status.metrics, on_wait=status.wait) if plan else None
     except (ConfigurationError, RegistryRefusal) as error:
         if status.stopping.is_set():
             return 0
@@ -216,14 +226,14 @@ def worst_exit_code(statuses: Iterable[ProcessStatus]) -> int:
     return max(status.exit_code or 0 for status in statuses)
 
 
-def end(statuses: Sequence[ProcessStatus]) -> None:
+def end(statuses: Sequence[ProcessStatus], exit_process: Callable[[int], object] = os._exit) -> None:
     """End the process at once. What it has not committed did not happen, and the next one does it.
 
     A service that has not ended counts as stopped.
     """
     activities = ", ".join(status.activity or "polling" for status in statuses if status.exit_code is None)
     log.warning("service.stopped", reason=f"ended without waiting any longer; it was {activities}")
-    os._exit(worst_exit_code(statuses))
+    exit_process(worst_exit_code(statuses))
 
 
 def _await_schemas(make: Callable[[], CompiledService], status: ProcessStatus) -> CompiledService | None:

@@ -1,0 +1,205 @@
+"""The process of one service, and of several: what it serves, logs and ends with. Loops that do nothing stand in."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import structlog
+
+from ensemble import OUTSIDE, Catalogue, Event, Service, Topic, subscribe_event
+from ensemble.clock import until
+from ensemble.errors import ConfigurationError, FatalError, RegistryRefusal
+from ensemble.free_ports import free_ports
+from ensemble.kafka.worker.heartbeat import Heartbeat
+from ensemble.kafka.worker.process import run_services
+from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings, Settings, TelemetrySettings
+
+LIMIT_S = 30.0
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it is multi-threaded, and forks
+
+
+class Announced(Event):
+    place: str
+
+
+NEWS = Catalogue([Topic("news", OUTSIDE, key="place", messages=[Announced])])
+SHOP, BANK = (Service(name, NEWS, roles=[subscribe_event(Announced, print)]) for name in ("shop", "bank"))
+
+
+class Beside(NamedTuple):
+    """What a loop does once another one runs."""
+
+    how: Exception | str
+
+
+How = Beside | Exception | str
+
+
+class IdleLoop:
+    """Runs until it is told to stop, or as `how` says: it fails with an error, ends, or hangs and hears nothing."""
+
+    one_runs = threading.Event()
+    note = "a note"
+    why_not_ready = "restoring state"
+
+    def __init__(self, how: How) -> None:
+        self.heartbeat, self._how, self._stopped = Heartbeat(), how, threading.Event()
+
+    def run(self) -> None:
+        how = self._how
+        if isinstance(how, Beside):
+            assert self.one_runs.wait(LIMIT_S)
+            how = how.how
+        if isinstance(how, Exception):
+            raise how
+        if how != "end":
+            self._turn(hangs=how == "hang")
+
+    def _turn(self, *, hangs: bool) -> None:
+        with self.heartbeat.during("committing", 5):
+            self.one_runs.set()
+            threads = {thread.name for thread in threading.enumerate()}
+            structlog.get_logger().info("loop.turns", watched="watchdog" in threads, frozen=gc.get_freeze_count() > 0)
+            while hangs or not self._stopped.wait(0.01):
+                time.sleep(LIMIT_S if hangs else 0)
+                self.heartbeat.beat()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+class Forked:
+    """`run_services` in a fork of this process, with a file for its errors."""
+
+    def __init__(self, directory: Path, open_loop: Callable[..., Any], *services: Service) -> None:
+        self._errors, (self.port,) = directory / "errors", free_ports(1)
+        port = self.port if len(services) == 1 else 0
+        runtime = RuntimeSettings(http_port=port, http_host="127.0.0.1", log_format="json", instance_id="3")
+        kafka = KafkaSettings(bootstrap_servers="127.0.0.1:1")
+        self._settings = Settings(kafka, runtime, RegistrySettings(), TelemetrySettings())
+        run = partial(self._run, services, open_loop)
+        self._process = get_context("fork").Process(target=run, daemon=True)
+        self._process.start()
+
+    def _run(self, services: Sequence[Service], open_loop: Callable[..., Any]) -> None:
+        os.dup2(os.open(self._errors, os.O_CREAT | os.O_WRONLY), 2)
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115  it is open to the end
+        sys.exit(run_services(services, self._settings, open_loop=open_loop))
+
+    def ask(self, path: str) -> tuple[int, str]:
+        for _ in until(LIMIT_S, 0.02):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=LIMIT_S) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+            except OSError:
+                continue
+        return 0, "no answer"
+
+    def await_log(self, event: str) -> None:
+        for _ in until(LIMIT_S, 0.02):
+            if self._errors.exists() and f'"{event}"' in self._errors.read_text():
+                return
+        raise AssertionError(f"it never said {event}")
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self._process.pid or 0, number)
+
+    def end(self) -> tuple[int | None, str]:
+        """Return the exit code and what it wrote."""
+        self._process.join(LIMIT_S)
+        self._process.kill()
+        return self._process.exitcode, self._errors.read_text()
+
+
+def opening(**how: How) -> Callable[..., Any]:
+    """Open loops that run as is said for each service, or fail to open one."""
+
+    def open_loop(plan: Any, runtime: RuntimeSettings, kafka: KafkaSettings, metrics: Any, *, on_wait: Any) -> Any:
+        assert (runtime.instance_id, kafka.bootstrap_servers) == ("3", "127.0.0.1:1")
+        manner = how.get(plan.service.name, "")
+        if isinstance(manner, ConfigurationError | RegistryRefusal):
+            raise manner
+        on_wait("Kafka does not answer yet")
+        return IdleLoop(manner)
+
+    return open_loop
+
+
+def lines(text: str, *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(map(json.loads(line).get, names)) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_runs_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
+    forked = Forked(tmp_path, opening(), SHOP)
+    forked.await_log("loop.turns")
+    status, body = forked.ask("/readyz")
+    assert (status, json.loads(body)["reason"], json.loads(body)["note"]) == (503, "restoring state", "a note")
+    assert forked.ask("/livez")[0] == 200
+    assert 'ensemble_open_transaction_seconds{service="shop"} 0.0' in forked.ask("/metrics")[1]
+    forked.send(number)
+    code, text = forked.end()
+    assert code == 0
+    inputs = [topic.name for topic in SHOP.inputs]
+    assert lines(text, "event", "service", "slot", "inputs", "reason") == [
+        ("service.delayed", "shop", None, None, "Kafka does not answer yet"),
+        ("service.started", "shop", "3", inputs, None),
+        ("loop.turns", "shop", None, None, None),
+        ("service.stopped", "shop", None, None, None),
+    ]
+    assert lines(text, "watched", "frozen")[2] == (True, True)
+
+
+@pytest.mark.parametrize("kind", [ConfigurationError, RegistryRefusal])
+def test_what_an_operator_can_put_right_is_said_plainly(tmp_path: Path, kind: type[Exception]) -> None:
+    error = kind("no topic \x1b[31m\nnews")
+    assert Forked(tmp_path, opening(shop=error), SHOP).end() == (2, "shop: no topic \\x1b[31m\nnews\n")
+
+
+@pytest.mark.parametrize(("how", "code"), [(FatalError("it is broken"), 1), ("end", 0)])
+def test_a_loop_that_fails_makes_its_process_fail(tmp_path: Path, how: Exception | str, code: int) -> None:
+    ended, text = Forked(tmp_path, opening(shop=how), SHOP).end()
+    assert ended == code
+    event = ("service.failed", "critical", "it is broken") if code else ("service.stopped", "info", None)
+    assert lines(text, "event", "level", "reason")[-1] == event
+
+
+def test_a_service_that_fails_stops_those_beside_it(tmp_path: Path) -> None:
+    code, text = Forked(tmp_path, opening(bank=Beside(FatalError("it is broken"))), SHOP, BANK).end()
+    assert code == 1
+    told = lines(text, "event", "service", "reason")
+    ends = [line for line in told if line[0] in {"service.failed", "service.stopped"}]
+    assert sorted(ends, key=str) == [("service.failed", "bank", "it is broken"), ("service.stopped", "shop", None)]
+
+
+@pytest.mark.parametrize(("how", "services"), [({"bank": Beside("end")}, (BANK, SHOP)), ({}, (SHOP,))])
+def test_a_service_that_hangs_on_its_way_out_is_ended(
+    tmp_path: Path, how: dict[str, How], services: Sequence[Service]
+) -> None:
+    """Beside one that ended by itself, or after a signal."""
+    forked = Forked(tmp_path, opening(shop="hang", **how), *services)
+    forked.await_log("loop.turns")
+    if not how:
+        forked.send(signal.SIGTERM)
+    code, text = forked.end()
+    assert code == 0
+    assert lines(text, "event", "reason")[-1] == (
+        "service.stopped",
+        "ended without waiting any longer; it was committing",
+    )
