@@ -32,6 +32,16 @@ def test_a_process_that_is_gone_is_neither_there_nor_alive_nor_ended() -> None:
     end(GONE, grace_s=0)
 
 
+def test_a_process_that_has_ended_is_not_alive_though_nobody_has_asked_for_its_end() -> None:
+    with subprocess.Popen([sys.executable, "-S", "-E", "-c", "input()"], stdin=subprocess.PIPE) as process:
+        started = started_at(process.pid)
+        assert is_alive(process.pid, started)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert exists(process.pid)
+        assert not is_alive(process.pid, started)
+
+
 def test_a_process_that_is_suspended_stands_still_when_that_returns() -> None:
     with subprocess.Popen([sys.executable, "-S", "-E", "-c", "while True: pass"]) as process:
         suspend(process.pid)

@@ -9,8 +9,15 @@ from ensemble.embedded.progress import Step, on_stderr
 
 
 class Terminal(io.StringIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = list[str]()
+
     def isatty(self) -> bool:
         return True
+
+    def flush(self) -> None:
+        self.shown.append(self.getvalue())
 
 
 def test_a_step_says_how_far_it_is_where_it_can_be_counted() -> None:
@@ -24,7 +31,8 @@ def test_on_a_terminal_a_count_is_rewritten_in_place(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "stderr", terminal)
     for step in (Step("fetching", 1, 2), Step("fetching", 2, 2), Step("starting")):
         on_stderr(step)
-    assert terminal.getvalue() == "\x1b[2Kfetching 1/2\r\x1b[2Kfetching 2/2\nstarting\n"
+    lines = ["\x1b[2Kfetching 1/2\r", "\x1b[2Kfetching 2/2\n", "starting\n"]
+    assert terminal.shown == ["".join(lines[: number + 1]) for number in range(3)], "each at once"
 
 
 @pytest.mark.parametrize(

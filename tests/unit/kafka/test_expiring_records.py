@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from ensemble.clock import ManualClock
 from ensemble.kafka.worker.expiring_records import EVERY_S, ExpiringRecords
@@ -75,6 +76,33 @@ def test_answers_are_awaited_and_partitions_that_went_meanwhile_are_left_out() -
 
     # then it is asked again in a minute
     assert looked(log, watcher, 8)
+
+
+def test_an_answer_that_takes_its_time_counts_when_it_comes() -> None:
+    log = Log()
+    watcher = watch(log, 12)
+    log.pending = pending = Future[Any]()
+    for _ in range(3):
+        watcher.sample({PLACE: 8})
+    log.pending = None
+    pending.set_result(SimpleNamespace(offset=9))
+    with capture_logs() as logs:
+        watcher.sample({PLACE: 8})
+    assert watcher.places == {PLACE}
+    words = (
+        "unread records have used up half of the 168 h that the topic keeps them; let the partition go on, or raise "
+        "the topic's retention.ms, before they are lost"
+    )
+    assert logs == [
+        {
+            "event": "records.expiring",
+            "log_level": "warning",
+            "topic": PLACE[0],
+            "partition": PLACE[1],
+            "offset": 8,
+            "reason": words,
+        }
+    ]
 
 
 def test_it_is_over_once_they_are_read() -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
@@ -15,7 +16,7 @@ from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.interceptors import InterceptedCommit, InterceptedInput, Interceptor, NotCommitted
-from ensemble.kafka.worker.loop import Loop
+from ensemble.kafka.worker.loop import Loop, _give_up
 from ensemble.kafka.worker.pace import Pace
 from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for, encoder_for
@@ -45,9 +46,13 @@ class Shop:
     """A service in a loop over a broker in memory; each `run` is a process of its own."""
 
     def __init__(
-        self, *interceptors: Interceptor, pace: Pace | None = None, sources: SchemaSourceSelector | None = None
+        self,
+        *interceptors: Interceptor,
+        pace: Pace | None = None,
+        sources: SchemaSourceSelector | None = None,
+        batch_bytes: int = 1_000_000,
     ) -> None:
-        self.world, self.clock, self.pace = Controls(), ManualClock(), pace
+        self.world, self.clock, self.pace, self.batch_bytes = Controls(), ManualClock(), pace, batch_bytes
         service = controlled_service(self.world)
         self.plan = compile_service(service, self.clock, limits(), interceptors=interceptors, sources=sources)
         self.broker = MemoryBroker(self.plan.inputs)
@@ -72,7 +77,12 @@ class Shop:
     def _loop(self) -> Loop:
         settings = RuntimeSettings(poll_s=0.01, commit_timeout_s=1, call_wait_s=0.01)
         return Loop(
-            plan=self.plan, settings=settings, clients=self.broker.clients, metrics=LoopMetrics("shop"), pace=self.pace
+            plan=self.plan,
+            settings=settings,
+            clients=self.broker.clients,
+            metrics=LoopMetrics("shop"),
+            pace=self.pace,
+            batch_bytes=self.batch_bytes,
         )
 
     @property
@@ -365,6 +375,61 @@ def test_a_slow_call_is_waited_for_between_batches(shop: Shop) -> None:
     assert sorted(shop.told) == ["a1", "b1"]
 
 
+def test_a_batch_that_is_full_leaves_its_other_records_to_the_next_ones() -> None:
+    shop = Shop(batch_bytes=1)
+    shop.send(*(quick("a", f"a{number}") for number in range(5)))
+    shop.run()
+    assert shop.told == [f"a{number}" for number in range(5)]
+    assert [batch.count("shop.events") for batch in shop.broker.committed_batches if "shop.events" in batch] == [1] * 5
+
+
+def test_an_operator_hears_of_a_clock_that_is_behind_the_records(shop: Shop) -> None:
+    notes = list[str]()
+    shop.send(quick("a", "a1"))
+    shop.clock.advance(-5)
+    shop.run(lambda: notes.append(shop.loop.note))
+    assert list(dict.fromkeys(notes)) == [
+        "",
+        "this machine's clock is at least 5.0 s behind that of a sender to shop.commands, or that one is ahead",
+    ]
+
+
+def test_a_process_says_which_partitions_it_works_on(shop: Shop) -> None:
+    partitions = list[list[int]]()
+    shop.run(lambda: partitions.append(shop.loop.partitions))
+    assert [each for number, each in enumerate(partitions) if each not in partitions[:number]] == [[], [0, 1]]
+
+
+def test_a_wait_for_the_slot_is_no_standstill(shop: Shop) -> None:
+    """However often it is asked for in vain: the process hears a stop, and its watchdog does not end it."""
+    beats = list[float]()
+    for _ in range(3):
+        shop.broker.fail("init", KafkaError._TIMED_OUT)
+    shop.broker.on_init = lambda: beats.append(shop.loop.heartbeat.beat_at)
+    shop.run()
+    assert len(set(beats)) == 4
+
+
+def test_a_record_that_no_batch_ends_with_is_told_with_its_place_and_the_reason() -> None:
+    given_up = list[tuple[str, str]]()
+    task: Any = SimpleNamespace(give_up=lambda record, error: given_up.append((record.topic(), str(error))))
+    record: Any = Polled(("shop.topic", 1, 6))
+    with capture_logs() as logs:
+        _give_up(task, record, reason="it is too large")
+    reason = "no batch with this record comes to its end, not with it alone: it is too large"
+    assert given_up == [("shop.topic", reason)]
+    assert logs == [
+        {
+            "event": "record.stuck",
+            "log_level": "error",
+            "topic": "shop.topic",
+            "partition": 1,
+            "offset": 6,
+            "reason": "it is too large",
+        }
+    ]
+
+
 def test_ready_is_who_has_its_partitions_and_their_state(shop: Shop) -> None:
     reasons: list[str] = []
     shop.send(quick("a", "a1"))
@@ -435,8 +500,10 @@ def test_state_without_offsets_is_lost_state(shop: Shop) -> None:
     shop.send(quick("a", "a1"))
     shop.run()
     shop.broker.offsets.clear()
-    with pytest.raises(LostState, match=r"ensemble consumers set-offsets shop --topic shop\.commands --to state"):
+    with pytest.raises(LostState, match=r"ensemble consumers set-offsets shop --topic shop\.commands --to st") as lost:
         shop.run()
+    last_write = "shop last wrote its state at 2025-06-15T15:06:40.000Z (shop.account-changelog[0])."
+    assert str(lost.value).endswith(f". {last_write}")
 
 
 @pytest.mark.parametrize("callback", ["on_revoke", "on_lost"])

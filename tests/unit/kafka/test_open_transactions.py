@@ -18,9 +18,13 @@ class Ends:
 
     def __init__(self) -> None:
         self.now, self.stable, self.high, self.is_silent = 0.0, 5, 5, False
+        self.pending: Future[Any] | None = None
+        """Answers the question for the committed end."""
 
     def list_offsets(self, offset_specs: Any, isolation_level: IsolationLevel, request_timeout: float) -> Any:
         end = self.stable if isolation_level is IsolationLevel.READ_COMMITTED else self.high
+        if self.pending is not None and isolation_level is IsolationLevel.READ_COMMITTED:
+            return {TopicPartition(*PLACE): self.pending}
         answer: Future[Any] = refuse(KafkaError._ALL_BROKERS_DOWN) if self.is_silent else Future()
         if not self.is_silent:
             answer.set_result(SimpleNamespace(offset=end))
@@ -88,3 +92,14 @@ def test_a_partition_whose_first_record_is_not_seen_yet_is_behind_as_well() -> N
     ends.stable = 0
     looked(ends, watch, 0)
     assert (looked(ends, watch, EVERY_S), watch.records) == (EVERY_S, {PLACE: 5})
+
+
+def test_an_answer_that_takes_its_time_counts_when_it_comes() -> None:
+    ends = Ends()
+    watch = OpenTransactions(ends, lambda: ends.now)  # type: ignore[arg-type]  # all that is called
+    ends.high, ends.pending = 8, Future()
+    for _ in range(3):
+        assert looked(ends, watch, EVERY_S) == 0
+    ends.pending.set_result(SimpleNamespace(offset=5))
+    watch.sample([PLACE])
+    assert watch.records == {PLACE: 3}

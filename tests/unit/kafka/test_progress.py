@@ -175,3 +175,16 @@ def test_other_members_partitions_are_not_told_of() -> None:
     batches.now = 5
     assert batches.progress.stuck_s([0]) == 5
     assert batches.progress.stuck_s([1]) == 0
+
+
+def test_who_has_failed_lately_commits_at_once() -> None:
+    """What waits for a later batch would be blamed for its failures."""
+    blamed, failed = Batches(most=1), Batches()
+    assert (blamed.progress.is_calm, failed.progress.is_calm) == (True, True)
+    blamed.fail(blame=5)
+    failed.fail()
+    assert (blamed.progress.is_calm, failed.progress.is_calm) == (False, False)
+    blamed.progress.commit({COMMANDS: 6})
+    for _ in range(2):
+        failed.progress.commit({COMMANDS: 1})
+    assert (blamed.progress.is_calm, failed.progress.is_calm) == (True, True)

@@ -66,7 +66,7 @@ _DEFER_PAUSE_S = 0.05
 class Loop:
     """Runs a plan until told to stop. `heartbeat` says what it does, for the watchdog, /livez and a stop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all keyword-only
         self,
         *,
         plan: CompiledService,
@@ -75,6 +75,7 @@ class Loop:
         metrics: LoopMetrics,
         pace: Pace | None = None,
         commit_time: CommitTime | None = None,
+        batch_bytes: int = _BATCH_BYTES,
     ) -> None:
         """Open the consumer and read nothing yet; `run` opens the producer and joins the group."""
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
@@ -139,7 +140,7 @@ class Loop:
             due_until=self._gate.open_until,
             call_wait_s=settings.call_wait_s,
             take_s=settings.batch_s,
-            take_bytes=_BATCH_BYTES,
+            take_bytes=batch_bytes,
         )
         self._skew = ClockSkew(plan.clock)
         self._progress = BatchProgress(settings.batch_records)
