@@ -44,3 +44,21 @@ def test_a_version_that_is_not_registered_yet_is_asked_for_again() -> None:
     ):
         id_of(registry)
     assert registry.forgotten == [f"shop.sales-{NAME}"]
+
+
+def test_a_version_is_looked_for_in_the_directory_and_then_in_the_registry() -> None:
+    first, second = v2.SCHEMAS.versions(NAME)
+    theirs = SchemaVersion(900, NAME, 3, first.schema, is_released=True)
+
+    class Knowing(RegistryDouble):
+        def versions(self, subject: str) -> list[SchemaVersion]:
+            assert subject == f"shop.sales-{NAME}"
+            return [theirs]
+
+        def find(self, schema_id: int) -> SchemaVersion | None:
+            return theirs if schema_id == theirs.id else None
+
+    registry: Any = Knowing()
+    schemas = TopicSchemas(registry, "shop.sales", v2.SCHEMAS)
+    assert schemas.versions(NAME) == [first, second, theirs]
+    assert [schemas.find(each) for each in (second.id, 900, 901)] == [second, theirs, None]

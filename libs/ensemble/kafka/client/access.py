@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
-from confluent_kafka import Consumer, KafkaException, TopicCollection
+from confluent_kafka import Consumer, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.errors import Unavailable
@@ -69,6 +69,7 @@ class ClusterClient:
     limit_s: float = 60.0
     on_wait: OnWait = ignore
     make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer
+    make_producer: Callable[[dict[str, Any]], Producer] = Producer
 
     @property
     def bootstrap_servers(self) -> str:
@@ -202,24 +203,26 @@ class ClusterClient:
 
     def writer(self) -> Writer:
         """Return a writer of many records, for a `with`."""
-        return Writer(self.shared)
+        return Writer(self.shared, make_producer=self.make_producer)
 
     def outbox(self, name: str) -> Outbox:
         """Return an outbox that starts at once, for the caller to close: its retries may repeat a record.
 
         Idempotence, which would prevent that, costs half a second at the first record.
         """
-        return Outbox({**clients.plain_producer(self.shared, name), "enable.idempotence": False}, self.limit_s)
+        config = {**clients.plain_producer(self.shared, name), "enable.idempotence": False}
+        return Outbox(config, self.limit_s, make_producer=self.make_producer)
 
     def publish(self, topic: str, key: bytes, value: bytes, headers: Headers) -> tuple[int, int]:
         """Write one record, wait until it is safe, and return its partition and offset. Raises as `Writer.write`."""
-        writer, record = Writer.for_one_record(self.shared), (topic, value, key, headers, _BY_KEY)
+        writer = Writer.for_one_record(self.shared, make_producer=self.make_producer)
+        record = (topic, value, key, headers, _BY_KEY)
         [(place, offset)] = self._write(lambda: writer.write([record]))
         return place[1], offset
 
     def write_together(self, records: Sequence[Output]) -> None:
         """Write all records in one transaction, or none. Raises as `producing.write_together`."""
-        self._write(lambda: write_together(self.shared, records))
+        self._write(lambda: write_together(self.shared, records, make_producer=self.make_producer))
 
     def broker_settings(self) -> dict[str, str | None]:
         """Return the settings of one broker of the cluster. Raises ClusterError if it may not be asked."""
@@ -270,7 +273,7 @@ class ClusterClient:
         ask = partial(groups.membership_of_an_outsider, self._reader_config(), group, make_consumer=self.make_consumer)
         metadata = self.ask("a group's state", ask)
         group_offsets = GroupOffsets(groups.offsets_to_commit(offsets), metadata)
-        self._write(lambda: write_together(self.shared, records, group_offsets))
+        self._write(lambda: write_together(self.shared, records, group_offsets, make_producer=self.make_producer))
 
     def ask(self, what: str, question: Callable[[], T]) -> T:
         """Return what the cluster answers. Raises ClusterError if it refuses, cannot be reached, or does not answer.

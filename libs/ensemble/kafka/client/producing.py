@@ -42,12 +42,15 @@ class Writer:
         self._producer = make_producer({**_config(shared), **(options or {})})
 
     @classmethod
-    def for_one_record(cls, shared: Mapping[str, Any]) -> Self:
+    def for_one_record(
+        cls, shared: Mapping[str, Any], *, make_producer: Callable[[dict[str, Any]], Producer] = Producer
+    ) -> Self:
         """Return a writer that starts at once: without idempotence, whose producer id costs half a second.
 
         If a retry writes a record twice, its message id tells.
         """
-        return cls(shared, {"enable.idempotence": False, "message.max.bytes": _LARGEST_ON_ANY_TOPIC})
+        options = {"enable.idempotence": False, "message.max.bytes": _LARGEST_ON_ANY_TOPIC}
+        return cls(shared, options, make_producer=make_producer)
 
     def __enter__(self) -> Self:
         return self
