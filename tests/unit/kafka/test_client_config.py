@@ -1,6 +1,23 @@
-"""Which client does what when its brokers are gone for a moment."""
+"""Which client does what when its brokers are gone for a moment; and all that each client is told.
 
-from ensemble.kafka.client_config import assigned_reader, common, group_consumer, plain_producer, transactional_producer
+`python -m tests.unit.kafka.test_client_config` writes the file of all settings again, for an intended change.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ensemble.kafka.client_config import (
+    CLIENT_LOG,
+    NARROW,
+    WIDE,
+    assigned_reader,
+    common,
+    group_consumer,
+    plain_producer,
+    transactional_producer,
+)
 from ensemble.settings import KafkaSettings, RuntimeSettings
 
 SHARED, SETTINGS = common("127.0.0.1:1", KafkaSettings()), RuntimeSettings()
@@ -67,3 +84,40 @@ def test_what_a_client_does_again_it_does_at_once() -> None:
     assert transactional_producer(SHARED, "shop", SETTINGS)["retry.backoff.ms"] == 1
     for reader in (group_consumer(SHARED, "shop", SETTINGS), assigned_reader(SHARED, "reader")):
         assert reader["fetch.queue.backoff.ms"] == 10
+
+
+ALL_SETTINGS = Path(__file__).with_name("client_settings.json")
+
+
+def all_settings() -> str:
+    shared = {"bootstrap.servers": "kafka:9092"}
+    by_timers = RuntimeSettings(session_timeout_s=8, transaction_timeout_s=9, max_poll_interval_s=70)
+    by_brokers = RuntimeSettings(group_protocol="consumer", instance_id="7")
+    secure = KafkaSettings(security_protocol="SASL_SSL", sasl_mechanism="PLAIN", sasl_username="ann")
+    common_ones = {
+        "plain": common("kafka:9092", KafkaSettings()),
+        "secure and short-lived": common("kafka:9092", secure, is_short_lived=True),
+    }
+    for each in common_ones.values():
+        assert each.pop("logger") is CLIENT_LOG
+    settings: dict[str, dict[str, Any]] = {
+        **{f"common, {name}": each for name, each in common_ones.items()},
+        "group_consumer, classic": group_consumer(shared, "shop", by_timers),
+        "group_consumer, consumer": group_consumer(shared, "shop", by_brokers),
+        "transactional_producer": transactional_producer(shared, "shop", by_timers),
+        "plain_producer": plain_producer(shared, "web"),
+        "assigned_reader": assigned_reader(shared, "web"),
+        "assigned_reader, of a group": assigned_reader(shared, "web", "shop"),
+        "narrow": dict(NARROW),
+        "wide": dict(WIDE),
+    }
+    return json.dumps(settings, indent=2) + "\n"
+
+
+def test_each_client_is_told_all_that_it_was_told_before() -> None:
+    assert all_settings() == ALL_SETTINGS.read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    ALL_SETTINGS.write_text(all_settings(), encoding="utf-8")
+    sys.stderr.write(f"{ALL_SETTINGS}\n")

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.embedded import Running
+from ensemble.embedded.layout import Layout
+from ensemble.embedded.running import write
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.discovery import find_bootstrap, find_registry
 from ensemble.settings import KafkaSettings, RegistrySettings
@@ -111,3 +114,29 @@ def test_who_names_the_kafka_names_the_registry(monkeypatch: pytest.MonkeyPatch)
 def test_a_registry_that_is_named_stays() -> None:
     settings = RegistrySettings(url="http://registry.example:8081")
     assert find_registry(settings, KafkaSettings(bootstrap_servers=None)) is settings
+
+
+@pytest.mark.parametrize("case", [("", "project/.ensemble/kafka"), ("elsewhere", "kafka")])
+def test_the_broker_of_this_project_is_found_first_and_named_by_its_directory(
+    tmp_path: Path, case: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, name = case
+    home = tmp_path / "project" / ".ensemble"
+    for directory in (home / "kafka", tmp_path / start):
+        directory.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setenv("ENSEMBLE_DATA_DIR", str(home))
+    monkeypatch.chdir(tmp_path / start)
+    with broker_of("mine") as port:
+        write(Running(f"127.0.0.1:{port}", 1, 0.0, "mine"), Layout(home / "kafka"))
+        assert find_bootstrap(KafkaSettings(bootstrap_servers=None)) == f"127.0.0.1:{port}"
+    assert capsys.readouterr().err == f"using the embedded Kafka of this project ({name}) at 127.0.0.1:{port}\n"
+
+
+def test_a_program_that_is_to_be_quiet_finds_it_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kafka").mkdir()
+    with broker_of("mine") as port:
+        write(Running(f"127.0.0.1:{port}", 1, 0.0, "mine"), Layout(tmp_path / "kafka"))
+        assert find_bootstrap(KafkaSettings(bootstrap_servers=None), quiet=True) == f"127.0.0.1:{port}"
+    assert capsys.readouterr().err == ""

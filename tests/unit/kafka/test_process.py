@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,20 +10,28 @@ from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
 from ensemble import OUTSIDE, Catalogue, Event, Service, Topic, subscribe_event
+from ensemble.clock import ManualClock
+from ensemble.engine.compiled import compile_service
 from ensemble.errors import ConfigurationError, FatalError, LostState, RegistryRefusal, SchemasUnavailable
 from ensemble.kafka import run
+from ensemble.kafka.client_config import CLIENT_LOG
 from ensemble.kafka.worker.heartbeat import Heartbeat
+from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import (
     ProcessStatus,
     _await_schemas,
     _clients,
     _exit_code,
+    _limits,
     calm_collector,
     end,
+    loop_of,
     worst_exit_code,
 )
 from ensemble.observability.metrics import LoopMetrics
-from ensemble.settings import RuntimeSettings
+from ensemble.service.topics import used_topics
+from ensemble.settings import KafkaSettings, RuntimeSettings
+from tests.support.client_answers import answer, done, refuse
 from tests.support.steady_clock import SteadyClock
 
 
@@ -243,3 +252,59 @@ def test_a_process_that_is_ended_says_what_it_was_at_and_fails_as_the_worst_has(
     assert [(line["event"], line["reason"]) for line in logs] == [
         ("service.stopped", "ended without waiting any longer; it was starting, polling, committing")
     ]
+
+
+class DeclaredTopics:
+    """An admin client of a cluster with all topics of the shop as declared, but for those that are missing."""
+
+    def __init__(self, *missing: str) -> None:
+        self._topics = {topic.name: topic for topic in used_topics(SHOP) if topic.name not in missing}
+
+    def list_topics(self, timeout: float) -> Any:
+        assert timeout == 20.0
+        partitions = {name: range(topic.partitions) for name, topic in self._topics.items()}
+        return SimpleNamespace(
+            topics={name: SimpleNamespace(partitions=each, error=None) for name, each in partitions.items()}
+        )
+
+    def describe_configs(self, resources: list[Any], **_: Any) -> dict[Any, Any]:
+        configs = {each: self._topics[each.name].config() for each in resources}
+        return {
+            each: done({name: SimpleNamespace(value=value) for name, value in config.items()})
+            for each, config in configs.items()
+        }
+
+    def describe_topics(self, names: Any, **_: Any) -> dict[str, Any]:
+        return {name: refuse(KafkaError.UNKNOWN_TOPIC_OR_PART) for name in names.topic_names}
+
+    def describe_consumer_groups(self, names: list[str], **options: Any) -> dict[str, Any]:
+        if "include_authorized_operations" in options:
+            raise PermissionsAskedFor
+        return {name: answer(members=[]) for name in names}
+
+
+class PermissionsAskedFor(Exception):
+    """The broker was asked what the user may do."""
+
+
+def open_loop(admin: Any, kafka: KafkaSettings, metrics: LoopMetrics | None = None) -> Loop:
+    runtime = RuntimeSettings(startup_timeout_s=20)
+
+    def connect(settings: KafkaSettings, limit_s: float, *, quiet: bool, on_wait: Any) -> Any:
+        assert (settings, limit_s, quiet) == (kafka, 20.0, True)
+        return {"bootstrap.servers": "127.0.0.1:1", "logger": CLIENT_LOG}, admin
+
+    plan = compile_service(SHOP, ManualClock(), _limits(SHOP, runtime))
+    return loop_of(plan, runtime, kafka, metrics, open_connection=connect)
+
+
+def test_a_loop_is_opened_on_topics_as_declared_and_asks_for_permissions_where_there_are_any() -> None:
+    metrics = LoopMetrics("shop")
+    loop = open_loop(DeclaredTopics(), KafkaSettings(), metrics)
+    assert loop.metrics is metrics
+    loop.stop()
+    loop.run()
+    with pytest.raises(ConfigurationError, match=r"topics are not as the catalogue says: news does not exist\. "):
+        open_loop(DeclaredTopics("news"), KafkaSettings())
+    with pytest.raises(PermissionsAskedFor):
+        open_loop(DeclaredTopics(), KafkaSettings(security_protocol="SSL"))

@@ -274,13 +274,14 @@ def loop_of(
     metrics: LoopMetrics | None = None,
     *,
     on_wait: OnWait = ignore,
+    open_connection: Callable[..., tuple[dict[str, Any], AdminClient]] = connect,
 ) -> Loop:
     """Return a loop that runs `plan`. Raises ConfigurationError like `make_loop`.
 
-    `on_wait` is told of a broker that is slow or still coming up.
+    `on_wait` is told of a broker that is slow or still coming up; `open_connection` is called like `connect`.
     """
     limit_s = settings.startup_timeout_s
-    shared, admin = connect(kafka, limit_s, quiet=True, on_wait=on_wait)
+    shared, admin = open_connection(kafka, limit_s, quiet=True, on_wait=on_wait)
     reason = f"Kafka at {shared['bootstrap.servers']}: no answer yet about the service's topics"
     if kafka.security_protocol != "PLAINTEXT":
         permissions = Permissions(plan.service, admin, principal(shared))
