@@ -145,3 +145,20 @@ def test_an_end_that_was_reached_long_ago_takes_no_position_back(task: Partition
     task.positions[COMMANDS] = 9
     deadlines.pass_markers({0: task})
     assert task.positions[COMMANDS] == 9
+
+
+@pytest.mark.parametrize(("now", "opens"), [(499, None), (500, 500)])
+def test_a_timer_is_due_at_its_time(task: PartitionTask, now: int, opens: int | None) -> None:
+    assert gate(Ends()).open_until(task, now) == opens
+
+
+def test_ends_that_were_taken_for_a_timer_that_is_gone_open_nothing(task: PartitionTask) -> None:
+    """The next one fell due later: what came until then has to be read first."""
+    ends = Ends(commands=3)
+    deadlines = gate(ends)
+    assert deadlines.open_until(task, NOW) is None
+    assert deadlines.open_until(task, 10) is None
+    assert not deadlines.waits_for({0})
+    ends.ends[COMMANDS], task.positions[COMMANDS] = 5, 3
+    assert deadlines.open_until(task, NOW) is None
+    assert ends.asked == 2

@@ -491,3 +491,69 @@ def test_brokers_that_stay_silent_are_told_in_words() -> None:
     """It said `Timed out waiting for operation to finish, retry call to resume`, after a broker that stood still."""
     with pytest.raises(FatalError, match=r"as 'shop-0': the brokers have not answered for 0\.1 s\. What was not com"):
         transactions_of(Silent()).open(lambda: False, 0.1)
+
+
+class Listener(ScriptedProducer):
+    """Keeps all that it is asked, and with what."""
+
+    def __init__(self, **script: list[Exception | None]) -> None:
+        super().__init__(defaultdict(list, script), [])
+        self.asked: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, method: str) -> Callable[..., int]:
+        answer = super().__getattr__(method)
+
+        def call(*given: Any, **named: Any) -> int:
+            self.asked.append((method, *given, *([named] if named else [])))
+            return answer()
+
+        return call
+
+
+def test_the_client_is_asked_for_the_whole_transaction_and_within_its_time() -> None:
+    # given
+    listener, points, stamp = Listener(), list[str](), 1_750_000_000_000
+    transactions = transactions_of(listener, reached=points.append)
+    transactions.open(lambda: False, LIMIT_S)
+    [(init, init_s)] = listener.asked
+    assert (init, 0 < init_s <= 0.2) == ("init_transactions", True)
+    listener.asked.clear()
+
+    # when
+    outputs: list[Output] = [("shop.events", b"value", b"key", [("ce_id", b"1")], 1)]
+    work = Work(outputs, [("shop.state", 2, [(b"a", b"1"), (b"b", None)])], OFFSETS, group="generation 1")
+    assert transactions.commit(work) is Outcome.COMMITTED
+    assert transactions.commit(Work([], [], [], group=None)) is Outcome.COMMITTED
+    transactions.close()
+
+    # then
+    (report,) = (each[5] for each in listener.asked if each[0] == "produce" and each[5] is not None)
+    assert listener.asked == [
+        ("begin_transaction",),
+        ("produce", "shop.events", b"value", b"key", 1, None, None, stamp, [("ce_id", b"1")]),
+        ("produce", "shop.state", b"1", b"a", 2, report, None, stamp),
+        ("produce", "shop.state", None, b"b", 2, None, None, stamp),
+        ("flush", 0.2),
+        ("send_offsets_to_transaction", OFFSETS, "generation 1", 0.2),
+        ("commit_transaction", 0.2),
+        ("begin_transaction",),
+        ("flush", 0.2),
+        ("commit_transaction", 0.2),
+        ("purge", {"in_flight": False, "blocking": False}),
+    ]
+    steps = ["after-produce", "after-flush", "after-offsets", "after-commit"]
+    assert points == steps * 2
+
+
+def test_a_transaction_is_aborted_within_its_time() -> None:
+    listener = Listener(flush=[REQUIRES_ABORT])
+    transactions = transactions_of(listener)
+    transactions.open(lambda: False, LIMIT_S)
+    assert transactions.commit(Work([], [], OFFSETS, group=None)) is Outcome.ABORTED
+    assert listener.asked[-1] == ("abort_transaction", 0.2)
+    assert transactions.is_open
+
+
+def test_no_transaction_begins_before_there_is_a_producer() -> None:
+    with pytest.raises(FatalError, match=r"^no producer: call open\(\) first$"):
+        transactions_of(Listener()).commit(Work([], [], [], group=None))
