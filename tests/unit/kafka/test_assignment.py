@@ -1,6 +1,7 @@
 """Which tasks run while partitions come and go, with a consumer that only notes what it is told."""
 
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -490,3 +491,65 @@ def test_what_failed_while_partitions_came_is_raised_by_the_loop(failure: Except
     members.on_assign(Refusing({}), places(*INPUTS))  # type: ignore[arg-type]  # a fake
     with pytest.raises(FatalError, match=words):
         members.raise_failure()
+
+
+def test_the_group_is_not_asked_about_more_often_than_the_time_says() -> None:
+    group, consumer = CountingGroup("somebody else"), NotingConsumer({})
+    members = assignment(logs=group)
+    members._next_lookup_at = float("inf")
+    members.look_for_group(consumer)  # type: ignore[arg-type]  # it has all that is called
+    assert group.questions == 0
+    members._next_lookup_at = began_at = time.monotonic()
+    members.look_for_group(consumer)  # type: ignore[arg-type]  # as above
+    assert group.questions == 1
+    assert began_at + 0.5 < members._next_lookup_at < time.monotonic() + 5
+    members.membership.is_member, members._next_lookup_at = True, 0.0
+    members.look_for_group(consumer)  # type: ignore[arg-type]  # as above
+    assert group.questions == 1, "a member that was called back knows"
+
+
+class CountingGroup(Group):
+    """Counts how often it is described."""
+
+    questions = 0
+
+    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, Future[Any]]:
+        self.questions += 1
+        return super().describe_consumer_groups(names, request_timeout)
+
+
+def test_what_went_is_looked_for_in_range_no_more() -> None:
+    members, consumer = assignment(), NotingConsumer({})
+    members.seek_in_range(consumer, NEWS, 0)  # type: ignore[arg-type]  # it has all that is called
+    assert consumer.at == {}
+
+
+def test_what_is_in_doubt_is_restored_from_where_the_group_stands() -> None:
+    # given a task that is beyond what the group has committed by now
+    members, consumer = assignment(), NotingConsumer(dict.fromkeys(INPUTS, 5))
+    started(members, consumer, *INPUTS)
+    consumer.offsets[COMMANDS, 0] = 7
+
+    # when
+    members.restore_again(consumer)  # type: ignore[arg-type]  # it has all that is called
+
+    # then nothing is read until it is restored
+    assert (list(members.running), list(members.restoring)) == ([], [0])
+    assert (members.must_restore, members.must_seek, consumer.paused) == (True, True, set(INPUTS))
+    members.begin_restoring()
+    members.start_restored(consumer)  # type: ignore[arg-type]  # as above
+    assert members.running[0].positions == {COMMANDS: 7, NEWS: 5, CONTROL: 5}
+    assert (members.must_restore, consumer.paused, consumer.at[COMMANDS, 0]) == (False, set(), 7)
+
+
+def test_partitions_that_come_and_go_are_logged_by_number() -> None:
+    members, consumer = assignment(), NotingConsumer(dict.fromkeys((*INPUTS, *HALF), 5))
+    with structlog.testing.capture_logs() as logs:
+        members.on_assign(consumer, places(*HALF, *INPUTS))  # type: ignore[arg-type]  # it has all that is called
+        members.on_lost(consumer, places(*HALF))  # type: ignore[arg-type]  # as above
+    assert [(line["event"], line["log_level"], line["partitions"]) for line in logs] == [
+        ("partitions.assigned", "info", [0, 1]),
+        ("partitions.lost", "warning", [1]),
+    ]
+    assert list(members.restoring) == [0]
+    assert members.must_restore
