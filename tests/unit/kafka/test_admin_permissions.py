@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked
+    AclBinding,
     AclOperation,
+    AclPermissionType,
     ResourcePatternType,
     ResourceType,
     ScramMechanism,
@@ -38,6 +40,8 @@ class Authorizer:
         self.credentials: set[tuple[Any, int]] = set()
         self._remaining_looks = iter(range(100))
         self.failure: Any = None
+        self.filters: list[Any] = []
+        self.looks_until_in_force = 0
 
     def _operations(self, resource: str, name: str) -> list[Any]:
         return [SimpleNamespace(name=n.operation) for n in self.allowed if (n.resource, n.name) == (resource, name)]
@@ -64,9 +68,11 @@ class Authorizer:
         assert include_authorized_operations, "as above"
         return self.failure or answer(authorized_operations=[SimpleNamespace(name=name) for name in self.cluster])
 
-    def describe_acls(self, _: Any, request_timeout: float) -> Any:
+    def describe_acls(self, asked: Any, request_timeout: float) -> Any:
         assert next(self._remaining_looks, None) is not None, "it is asked without end"
-        return done(list(self.bindings))
+        self.filters.append(asked)
+        self.looks_until_in_force -= 1
+        return done([] if self.looks_until_in_force >= 0 else list(self.bindings))
 
     def create_acls(self, bindings: list[Any], request_timeout: float) -> dict[Any, Any]:
         self.bindings += bindings
@@ -196,3 +202,57 @@ def test_users_are_made_with_the_passwords_of_their_files(tmp_path: Path) -> Non
     authorizer = Authorizer(cluster=("DESCRIBE",))
     with pytest.raises(Unavailable, match="may not ALTER cluster"):
         users.apply(authorizer, ["order"], tmp_path)
+
+
+def test_all_that_is_allowed_to_anyone_is_asked_for() -> None:
+    authorizer: Any = Authorizer(cluster=("DESCRIBE",))
+    acls.compare(authorizer, [READ])
+    [asked] = authorizer.filters
+    kinds = (asked.restype, asked.resource_pattern_type, asked.operation, asked.permission_type)
+    assert kinds == (ResourceType.ANY, ResourcePatternType.ANY, AclOperation.ANY, AclPermissionType.ALLOW)
+    assert (asked.name, asked.principal, asked.host) == (None, None, None)
+
+
+def test_what_is_granted_is_waited_for_until_brokers_know_it() -> None:
+    authorizer: Any = Authorizer(cluster=("DESCRIBE", "ALTER"))
+    authorizer.looks_until_in_force = 2
+    assert [state.status for state in acls.apply(authorizer, [READ])] == ["missing"]
+    assert len(authorizer.filters) == 3, "once before, and twice until it is there"
+    [made] = authorizer.bindings
+    kinds = (made.restype, made.resource_pattern_type, made.operation, made.permission_type)
+    assert kinds == (ResourceType.TOPIC, ResourcePatternType.LITERAL, AclOperation.READ, AclPermissionType.ALLOW)
+
+
+def test_permissions_that_cannot_be_granted_are_told() -> None:
+    authorizer: Any = Authorizer(cluster=("DESCRIBE", "ALTER"))
+    authorizer.create_acls = lambda bindings, **_: {
+        each: refuse(KafkaError.SECURITY_DISABLED, "no") for each in bindings
+    }
+    with pytest.raises(Unavailable) as refused:
+        acls.apply(authorizer, [READ])
+    assert str(refused.value) == "cannot grant permissions: no; does the cluster have an authorizer?"
+
+
+def test_what_is_granted_beyond_is_named_by_what_it_is_for_and_in_order() -> None:
+    names = [("User:shop", "b"), ("User:shop", "a"), ("User:bank", "c")]
+    more = [Grant(user, Need("group", name, "READ")) for user, name in names]
+    authorizer: Any = Authorizer(granted=(*more, READ), cluster=("DESCRIBE",))
+    cluster = AclBinding(
+        ResourceType.BROKER,
+        "kafka-cluster",
+        ResourcePatternType.LITERAL,
+        "User:shop",
+        "*",
+        AclOperation.ALTER,
+        AclPermissionType.ALLOW,
+    )
+    authorizer.bindings.append(cluster)
+    bank = Grant("User:bank", Need("topic", "t", "READ"))
+    states = [(state.grant.principal, str(state.grant.need)) for state in acls.compare(authorizer, [READ, bank])[2:]]
+    assert states == sorted(states)
+    assert [need for _, need in states] == [
+        "READ group c",
+        "ALTER broker kafka-cluster",
+        "READ group a",
+        "READ group b",
+    ]

@@ -239,6 +239,7 @@ def test_a_service_looks_for_cycles_seldom_and_never_among_what_it_was_started_w
 ) -> None:
     frozen = gc.get_freeze_count()
     calm_collector()
+    assert gc.get_threshold() == (50_000, 10, 20)
     assert gc.get_threshold()[0] >= 10 * collector[0]
     assert gc.get_freeze_count() > frozen + 1_000
 
