@@ -28,6 +28,7 @@ _CHANGING: Final = (
     (re.compile(r"^\+\d\.\d{3}\t", re.MULTILINE), "+<s>\t"),
     (re.compile(r"^ +\d\.\d{3} ", re.MULTILINE), "   <s> "),
     (re.compile(r'"(after|age)_ms": \d+'), r'"\1_ms": <ms>'),
+    (re.compile(r'"pid": \d+'), '"pid": <pid>'),
     (re.compile(r"has not ended within \d+ s"), "has not ended within <s>"),
     (re.compile(r"(Traceback .*:\n)(?: {6,}.*\n)+"), r"\1      <calls>\n"),
     (re.compile(r"(Traceback [^\\]*)(?:\\n {2,}.*?)(?=\\n\S)"), r"\1\\n  <calls>"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,8 @@ from ensemble.command_line import app, selection
 from ensemble.command_line.__main__ import run_program
 from ensemble.command_line.connection import connected_to
 from ensemble.command_line.publishing import publish
+from ensemble.embedded import default_directory
+from ensemble.kafka import client
 from services.app import APP
 from tests.support.flow_in_memory import FlowInMemory
 from tests.support.order_messages import place_order
@@ -30,8 +32,10 @@ from tests.support.transcripts import Transcript, TypedCommand, without_changes
 TRANSCRIPTS: Final = Path(__file__).with_name("transcripts")
 _AGO_S: Final = 10_000.0
 """So long ago all began: ages say the same hours on a slow machine."""
+_WITH_FILES: Final = {"views", "waves"}
+"""Sessions on the cluster of the environment, of which views and runs are kept in files; below a command "+ " and each."""
 _NOT_HERE: Final = ("NO_COLOR", "FORCE_COLOR", "ENSEMBLE_PROGRAM", "ENSEMBLE_APP", "ENSEMBLE_PROFILE", "VISUAL",
-                    "KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL", "PAYMENT_PROVIDER_URL")  # fmt: skip
+                    "SCHEMA_REGISTRY_URL", "PAYMENT_PROVIDER_URL")  # fmt: skip
 
 
 def few_orders() -> Any:
@@ -65,6 +69,7 @@ SHOPS: Final[dict[str, Callable[[], Any]]] = {
     "order-actions": waiting_orders,
     "order-ends": waiting_orders,
     "held": waiting_orders,
+    "waves": waiting_orders,
 }
 
 
@@ -96,20 +101,31 @@ def shop_of(name: str, setting: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     with capture_logs(), tempfile.TemporaryDirectory() as folder:
         for variable in ("ENSEMBLE_DATA_DIR", "ENSEMBLE_CONFIG_DIR"):
             setting.setenv(variable, folder)
-        setting.setenv("TERM", "xterm")
+        for variable, value in (("TERM", "xterm"), ("KAFKA_BOOTSTRAP_SERVERS", "memory:9092")):
+            setting.setenv(variable, value)
         setting.setenv("LOGNAME", "bob")  # whoever types
         for variable in _NOT_HERE:
             setting.setenv(variable, "")  # so that what a command sets is taken back
             setting.delenv(variable)
         setting.setattr(selection, "_selections", [*selection._selections])
-        with connected_to(SHOPS.get(name, few_orders)()):
+        cluster = SHOPS.get(name, few_orders)()
+        setting.setattr(client, "open_client", lambda *_, **__: cluster)
+        with nullcontext() if name in _WITH_FILES else connected_to(cluster):
             yield {folder: "<folder>", str(Path(__file__).parents[3]): "<checkout>"}
+
+
+def left_views(folder: Path) -> Iterator[str]:
+    """Take away the views that a command has left in files, and yield a line for each."""
+    for path in sorted(folder.glob("views/*.db")):
+        path.unlink()
+        yield f"+ {path.relative_to(folder)}"
 
 
 def shown_now(transcript: Transcript, setting: pytest.MonkeyPatch) -> list[list[str]]:
     with shop_of(transcript.path.stem, setting) as folders:
         run, commands = run_on(transcript.path), [TypedCommand(line) for line, *_ in transcript.blocks]
-        return [[each.line, *without_changes(each.show(run, setting), folders)] for each in commands]
+        shown = ([each.line, *each.show(run, setting), *left_views(default_directory().parent)] for each in commands)
+        return [[line, *without_changes(lines, folders)] for line, *lines in shown]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in TRANSCRIPTS.glob("*.txt")))
