@@ -25,11 +25,11 @@ OneOrder = Annotated[
 ]
 
 
-def complete_where(incomplete: str) -> list[str]:
+def complete_where() -> list[str]:
     """Complete field names for the shell."""
     from backoffice.order_filter import FIELDS
 
-    return [name for name in FIELDS if name.startswith(incomplete)]
+    return list(FIELDS)
 
 
 Status = Annotated[

@@ -13,9 +13,9 @@ _EPILOG = "Examples: `ensemble run payment`; `ensemble run inventory --instance 
 NAMES = ("order", "payment", "inventory", "shipping", "orchestrator", "payment-sandbox")
 
 
-def complete_service(incomplete: str) -> list[str]:
+def complete_service() -> list[str]:
     """Complete service names for the shell."""
-    return [name for name in NAMES if name.startswith(incomplete)]
+    return list(NAMES)
 
 
 Service = Annotated[str, typer.Argument(metavar="SERVICE", help=", ".join(NAMES), autocompletion=complete_service)]

@@ -3,6 +3,7 @@
     $ orders list                in a pipe: what goes to stdout, then each line of stderr behind "! "
     80$ orders list              on a terminal of 80 columns, where both stand in their order
     80$ orders cancel a << y     the same with an answer typed
+    ?$ orders li                 what the shell completes the last word to
     80*$ orders list             the same, and below it each text in colour, behind "~ " and the terminal's codes
 
 A tab is shown as " | ". An exit code stands behind "= " unless it is 0. What differs in each run (times, random ids,
@@ -25,6 +26,7 @@ import pytest
 from tests.support.terminal import terminal
 
 _CHANGING: Final = (
+    (re.compile(r"^! reading .* % of \d+ records\n|^reading .* % of \d+ records\n\n", re.MULTILINE), ""),  # if slow
     (re.compile(r"^\+\d\.\d{3}\t", re.MULTILINE), "+<s>\t"),
     (re.compile(r"^ +\d\.\d{3} ", re.MULTILINE), "   <s> "),
     (re.compile(r'"(after|age)_ms": \d+'), r'"\1_ms": <ms>'),
@@ -41,8 +43,8 @@ _CHANGING: Final = (
     (re.compile(r"\b[0-9a-f]{32}\b"), "<id>"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "<short id>"),
 )
-_PROMPT: Final = re.compile(r"(\d*)(\*?)\$ (.*?)(?: << (.*))?")
-_BEGIN: Final = re.compile(r"^(?=\d*\*?\$ )", re.MULTILINE)
+_PROMPT: Final = re.compile(r"(\d*|\?)(\*?)\$ (.*?)(?: << (.*))?")
+_BEGIN: Final = re.compile(r"^(?=[\d?]*\*?\$ )", re.MULTILINE)
 _STYLED: Final = re.compile(r"\x1b\[([1-9][0-9;]*)m([^\x1b]*)")
 
 
@@ -68,6 +70,9 @@ class TypedCommand:
         prompt = _PROMPT.fullmatch(self.line)
         assert prompt, f"{self.line}: no prompt"
         columns, is_coloured, command, typed = prompt.groups()
+        if columns == "?":
+            yield from self._completed(command, run, setting)
+            return
         setting.setenv("COLUMNS", columns or "80")
         if columns:
             with terminal("" if typed is None else f"{typed}\n") as screen:
@@ -83,6 +88,15 @@ class TypedCommand:
             yield from (f"! {line}" for line in err.lines)
         if code:
             yield f"= {code}"
+
+    def _completed(self, words: str, run: Callable[[Sequence[str]], int], setting: pytest.MonkeyPatch) -> Iterator[str]:
+        """Yield what the shell is given for the last word."""
+        with setting.context() as pressed, redirect_stdout(_Pipe()) as out:
+            pressed.setenv("_ENSEMBLE_COMPLETE", "complete_bash")
+            pressed.setenv("COMP_WORDS", f"ensemble {words}")
+            pressed.setenv("COMP_CWORD", str(len(f"{words}.".split())))
+            run([])
+        yield from out.lines
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ensemble.operations import Intent
 
 
-def complete_service(incomplete: str) -> list[str]:
+def complete_service() -> list[str]:
     """Complete service names for the shell."""
-    return complete(incomplete, lambda application: application.services)
+    return complete(lambda application: application.services)
 
 
 Output = Annotated[

@@ -37,12 +37,15 @@ def find(path: str | None = None) -> Application:
     return find_application(path)
 
 
-def complete(incomplete: str, names: Callable[[Application], Iterable[str]]) -> list[str]:
-    """Return those names of the application that begin so, none without one: completion is no place for errors."""
+def complete(names: Callable[[Application], Iterable[str]]) -> list[str]:
+    """Return these names of the application, none without one: completion is no place for errors.
+
+    Typer gives the shell those that begin with what was typed.
+    """
     from ensemble.errors import EnsembleError
 
     try:
-        return [name for name in names(application()) if name.lower().startswith(incomplete.lower())]
+        return list(names(application()))
     except EnsembleError:
         return []
 

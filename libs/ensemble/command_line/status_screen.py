@@ -73,7 +73,8 @@ def _print(screen: Screen, *, output: OutputFormat) -> None:
         terminal.print(_picture(screen, terminal.width))
     else:
         show(_services(screen.status), None, output=TABLE)
-        write(*([screen.totals] if screen.totals else []))
+        if screen.totals:
+            write(screen.totals)
         rows = [(f.severity, f.subject, f.message, f.next_command) for f in screen.findings]
         show(Sheet(("severity", "subject", "finding", "next"), rows, nothing=_NOTHING), None, output=TABLE)
 

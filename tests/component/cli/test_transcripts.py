@@ -18,13 +18,14 @@ import typer
 from structlog.testing import capture_logs
 
 from cli.app import make_app
-from ensemble.command_line import app, selection
+from ensemble.command_line import app, profiles, selection
 from ensemble.command_line.__main__ import run_program
 from ensemble.command_line.connection import connected_to
 from ensemble.command_line.publishing import publish
 from ensemble.embedded import default_directory
 from ensemble.kafka import client
 from services.app import APP
+from tests.support.administrator import Administrator
 from tests.support.flow_in_memory import FlowInMemory
 from tests.support.order_messages import place_order
 from tests.support.transcripts import Transcript, TypedCommand, without_changes
@@ -32,8 +33,18 @@ from tests.support.transcripts import Transcript, TypedCommand, without_changes
 TRANSCRIPTS: Final = Path(__file__).with_name("transcripts")
 _AGO_S: Final = 10_000.0
 """So long ago all began: ages say the same hours on a slow machine."""
-_WITH_FILES: Final = {"views", "waves"}
-"""Sessions on the cluster of the environment, of which views and runs are kept in files; below a command "+ " and each."""
+PROFILES: Final = """
+[prod-eu]
+kafka_bootstrap_servers = "broker1:9092"
+kafka_security_protocol = "SASL_SSL"
+kafka_sasl_password = {env = "LOGNAME"}
+ensemble_http_token = {file = "/run/secrets/token"}
+
+[test]
+kafka_bootstrap_servers = "127.0.0.1:9092"
+"""
+_WITH_FILES: Final = {"views", "waves", "profiles"}
+"""Sessions on the cluster of the environment: views and runs are kept in files; "+ " stands before each view."""
 _NOT_HERE: Final = ("NO_COLOR", "FORCE_COLOR", "ENSEMBLE_PROGRAM", "ENSEMBLE_APP", "ENSEMBLE_PROFILE", "VISUAL",
                     "SCHEMA_REGISTRY_URL", "PAYMENT_PROVIDER_URL")  # fmt: skip
 
@@ -65,11 +76,43 @@ def waiting_orders() -> Any:
     return flow
 
 
+class NewCluster(FlowInMemory):
+    """A cluster that nothing was set up on."""
+
+    shared: Final = dict[str, str]()
+
+    def __init__(self) -> None:
+        super().__init__(_AGO_S)
+        self._administrator = Administrator()
+
+    @property
+    def admin(self) -> Administrator:
+        return self._administrator
+
+    def broker_settings(self) -> dict[str, str]:
+        return {"offsets.retention.minutes": "1440", "transactional.id.expiration.ms": "3600000"}
+
+
+class ClusterToLookAtTwice(FlowInMemory):
+    """A cluster at which nobody looks a third time: who watches it is interrupted."""
+
+    _looks = 0
+
+    def brokers(self) -> list[int]:
+        self._looks += 1
+        if not self._looks % 3:
+            raise KeyboardInterrupt
+        return super().brokers()
+
+
 SHOPS: Final[dict[str, Callable[[], Any]]] = {
     "order-actions": waiting_orders,
     "order-ends": waiting_orders,
     "held": waiting_orders,
     "waves": waiting_orders,
+    "library-set-up": NewCluster,
+    "watching": lambda: ClusterToLookAtTwice(_AGO_S),
+    "library-watching": lambda: ClusterToLookAtTwice(_AGO_S),
 }
 
 
@@ -101,13 +144,15 @@ def shop_of(name: str, setting: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     with capture_logs(), tempfile.TemporaryDirectory() as folder:
         for variable in ("ENSEMBLE_DATA_DIR", "ENSEMBLE_CONFIG_DIR"):
             setting.setenv(variable, folder)
-        for variable, value in (("TERM", "xterm"), ("KAFKA_BOOTSTRAP_SERVERS", "memory:9092")):
+        for variable, value in (("TERM", "xterm"), ("LINES", "16"), ("KAFKA_BOOTSTRAP_SERVERS", "memory:9092")):
             setting.setenv(variable, value)
         setting.setenv("LOGNAME", "bob")  # whoever types
         for variable in _NOT_HERE:
             setting.setenv(variable, "")  # so that what a command sets is taken back
             setting.delenv(variable)
+        Path(folder, "profiles.toml").write_text(PROFILES if name == "profiles" else "", encoding="utf-8")
         setting.setattr(selection, "_selections", [*selection._selections])
+        setting.setattr(profiles, "_in_use", profiles._InUse())
         cluster = SHOPS.get(name, few_orders)()
         setting.setattr(client, "open_client", lambda *_, **__: cluster)
         with nullcontext() if name in _WITH_FILES else connected_to(cluster):

@@ -1,4 +1,4 @@
-"""What is typed about orders: conditions, lines, waves, and the words that a shell completes."""
+"""What is typed about orders: conditions, lines and waves."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.commands.order_actions import Filters, complete_where, target_of
-from cli.commands.run import complete_service
+from cli.commands.order_actions import Filters, target_of
 from cli.fields import parse_line
 from cli.options import Waves
 from cli.order_commands import Target
@@ -74,18 +73,6 @@ def test_what_is_no_line_is_told_with_an_example(text: str) -> None:
 
 def test_waves_are_as_their_flags_say() -> None:
     assert Waves(3, 7, 0.5).rollout(9.0) == Rollout(probe=3, wave=7, max_failed=0.5, timeout_s=9.0)
-
-
-@pytest.mark.parametrize(("typed", "names"), [("st", ["status", "step"]), ("xx", []), ("paused_", ["paused_by"])])
-def test_a_shell_completes_fields(typed: str, names: list[str]) -> None:
-    assert sorted(complete_where(typed)) == names
-
-
-@pytest.mark.parametrize(
-    ("typed", "names"), [("p", ["payment", "payment-sandbox"]), ("x", []), ("or", ["orchestrator", "order"])]
-)
-def test_a_shell_completes_services(typed: str, names: list[str]) -> None:
-    assert sorted(complete_service(typed)) == names
 
 
 @pytest.mark.parametrize(

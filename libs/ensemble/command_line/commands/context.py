@@ -12,13 +12,13 @@ from ensemble.command_line.output_format import TABLE
 group = typer.Typer(help="Choose the cluster that commands talk to.")
 
 
-def complete_profile(incomplete: str) -> list[str]:
+def complete_profile() -> list[str]:
     """Complete names of profiles for the shell."""
     from ensemble.command_line.errors import Mistake
     from ensemble.command_line.profiles import read_profiles
 
     try:
-        return [name for name in read_profiles() if name.startswith(incomplete)]
+        return list(read_profiles())
     except Mistake:
         return []
 

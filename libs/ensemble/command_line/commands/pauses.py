@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 group = typer.Typer(help="Pause and resume steps, command types and services.")
 
 
-def complete_name(context: typer.Context, incomplete: str) -> list[str]:
+def complete_name(context: typer.Context) -> list[str]:
     """Complete names of the scope that was typed before."""
-    return complete(incomplete, lambda application: _names_of(application, context.params.get("scope")))
+    return complete(lambda application: _names_of(application, context.params.get("scope")))
 
 
 def _names_of(application: Application, scope: Scope | None) -> Iterable[str]:

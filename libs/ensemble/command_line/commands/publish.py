@@ -17,11 +17,11 @@ _EPILOG = (
 )
 
 
-def complete_type(incomplete: str) -> list[str]:
+def complete_type() -> list[str]:
     """Complete message types for the shell."""
     from ensemble.command_line.fields import type_names
 
-    return complete(incomplete, lambda _: type_names())
+    return complete(lambda _: type_names())
 
 
 Type = Annotated[str, typer.Argument(metavar="TYPE", help="Name of a command or event.", autocompletion=complete_type)]

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _EPILOG = "Examples: `ensemble tail`; `ensemble tail my-service.events --since 1h --type Placed -n 10 -o json`."
 
 
-def complete_topic(incomplete: str) -> list[str]:
+def complete_topic() -> list[str]:
     """Complete topic names for the shell."""
-    return complete(incomplete, lambda application: [topic.name for topic in application.catalogue.topics])
+    return complete(lambda application: [topic.name for topic in application.catalogue.topics])
 
 
 Topics = Annotated[
