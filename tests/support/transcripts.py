@@ -96,7 +96,7 @@ class TypedCommand:
             pressed.setenv("COMP_WORDS", f"ensemble {words}")
             pressed.setenv("COMP_CWORD", str(len(f"{words}.".split())))
             run([])
-        yield from out.lines
+        yield from filter(None, out.lines)
 
 
 @dataclass(frozen=True)
