@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +29,7 @@ from ensemble.command_line.publishing import publish
 from ensemble.command_line.streams import say, write
 from ensemble.settings import KafkaSettings
 from launcher import ALL, CONTROL_ROOM, FleetError, Stack
-from verifier import Options, as_document
+from verifier import Options, Report, as_document
 
 _PATIENCE_S: Final = 300.0
 _SETTLE_S: Final = 10.0
@@ -71,7 +71,13 @@ def _select(names: Sequence[str]) -> list[Scenario]:
     return [by_name[name] for name in names] or list(SCENARIOS)
 
 
-def _play(stage: Stack, scenarios: list[Scenario], *, output: OutputFormat) -> int:
+def _play(
+    stage: Stack,
+    scenarios: list[Scenario],
+    *,
+    output: OutputFormat,
+    verify: Callable[[KafkaSettings, Options], Report] = check,
+) -> int:
     with stage.times.measured("stock"):
         seed(stage.access)
     tell: DemoOutput = SilentOutput() if output.is_json else demo_output()
@@ -80,7 +86,7 @@ def _play(stage: Stack, scenarios: list[Scenario], *, output: OutputFormat) -> i
         played = [_play_one(stage, scenario, tell) for scenario in scenarios]
     with stage.times.measured("verify"):
         kafka = KafkaSettings(bootstrap_servers=stage.bootstrap)
-        report = check(kafka, Options(len(played), stage.fleet.provider_url, settle_s=_SETTLE_S))
+        report = verify(kafka, Options(len(played), stage.fleet.provider_url, settle_s=_SETTLE_S))
     if output.is_json:
         document = [_document(each) for each in played]
         show_json({"orders": document, "verify": as_document(report), "seconds": stage.times.spent}, output)

@@ -139,12 +139,14 @@ def keep_the_client_quiet() -> None:
     log.propagate = False
 
 
-def progress(what: str, doing: str = "reading") -> Callable[[int, int], None]:
+def progress(
+    what: str, doing: str = "reading", *, monotonic: Callable[[], float] = time.monotonic
+) -> Callable[[int, int], None]:
     """Show on stderr how far a work is, once it has taken more than two seconds."""
-    began, shown = time.monotonic(), [0.0]
+    began, shown = monotonic(), [0.0]
 
     def on_read(read: int, total: int) -> None:
-        now = time.monotonic()
+        now = monotonic()
         if now - began > _SILENT_S and now - shown[0] > 1:
             shown[0] = now
             share = 100 * read // total if total else 100

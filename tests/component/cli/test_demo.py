@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self, cast
 
 import pytest
 from structlog.testing import capture_logs
 
 from cli import up
 from cli.browser import show_control_room
-from cli.demo import Scratch, _document, _play_one, _select
+from cli.demo import Scratch, _document, _play, _play_one, _select
 from cli.demo_output import PlainOutput, ScenarioRun, SilentOutput, demo_output
 from cli.examples import STOCK
 from cli.scenarios import SCENARIOS, Scenario
@@ -25,11 +25,15 @@ from cli.seed import seed
 from cli.verification import note_of_up, up_runs
 from contracts import ReceiveStock, StockReceived
 from ensemble.command_line.errors import Mistake
+from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.command_line.publishing import publish
-from launcher import CONTROL_ROOM, SANDBOX, Member, UnexpectedExit
+from ensemble.settings import KafkaSettings
+from launcher import CONTROL_ROOM, SANDBOX, FleetError, Member, UnexpectedExit
 from launcher.stack import Times
 from tests.support.flow_in_memory import FlowInMemory
 from tests.support.terminal import terminal
+from verifier import Options, Report, as_document
+from verifier.facts import Violation
 
 PAID = SCENARIOS[0]
 
@@ -115,6 +119,53 @@ def test_in_a_pipe_the_demo_writes_lines(stocked: FlowInMemory, capsys: pytest.C
     assert written[-2:] == ["ordered: 1 of 2 orders ended as expected; not declined", "time: stock 0.2 s, verify 3.0 s"]
 
 
+class Verifier:
+    """Notes what is to be checked, and reports what it was told."""
+
+    def __init__(self, report: Report) -> None:
+        self.report, self.asked = report, list[Any]()
+
+    def __call__(self, kafka: KafkaSettings, options: Options) -> Report:
+        self.asked.append((kafka.bootstrap_servers, options))
+        return self.report
+
+
+SOUND = Report(1, {"orders": 1})
+WRONG = Report(1, {"orders": 1}, violations=(Violation("money", "o-1", "0 is due, but 500 is held"),))
+STRANGE = Scenario("strange", "ends otherwise", "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "report", "code"),
+    [([PAID], SOUND, 0), ([PAID], WRONG, 1), ([STRANGE], SOUND, 1), ([PAID, STRANGE], SOUND, 1), ([], SOUND, 0)],
+)
+def test_the_demo_succeeds_where_all_orders_end_well_and_the_check_finds_nothing(
+    stocked: FlowInMemory, capsys: pytest.CaptureFixture[str], *, scenarios: list[Scenario], report: Report, code: int
+) -> None:
+    verify = Verifier(report)
+    fleet = SimpleNamespace(provider_url="http://h:1")
+    assert _play(stage_on(stocked, fleet), scenarios, output=JSON, verify=verify) == code
+    assert verify.asked == [("memory:9092", Options(len(scenarios), "http://h:1", settle_s=10.0))]
+    document = json.loads(capsys.readouterr().out)
+    assert [each["scenario"] for each in document["orders"]] == [each.name for each in scenarios]
+    assert document["verify"] == json.loads(json.dumps(as_document(report)))
+    parts = ["stock", *(["from start to first order's end"] if scenarios else []), "all orders", "verify"]
+    assert list(document["seconds"]) == parts
+
+
+def test_in_a_pipe_the_report_of_the_check_stands_between_the_orders_and_the_sum(
+    stocked: FlowInMemory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = stage_on(stocked, SimpleNamespace(provider_url="http://h:1"))
+    assert _play(stage, [], output=TABLE, verify=Verifier(Report(problems=("gone",)))) == 1
+    written = capsys.readouterr().out.splitlines()
+    assert written[:6] == [
+        "ready: Kafka at memory:9092, five services and a payment sandbox", "", "not checked\tgone",
+        "verdict\tnot checked", "", "ordered: 0 of 0 orders ended as expected",
+    ]  # fmt: skip
+    assert written[6].startswith("time: stock ")
+
+
 def test_on_a_terminal_the_demo_explains_its_arrows_first(
     stocked: FlowInMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +226,7 @@ class FallingFleet:
     """A fleet of which one member after the other ends, until somebody presses Ctrl-C."""
 
     control_room_url, provider_url = "http://127.0.0.1:8100", "http://127.0.0.1:8090"
+    logs = Path("logs")
 
     def __init__(self, *exits: str) -> None:
         self.members = {name: Member(name, port) for name, port in up.PORTS.items()}
@@ -202,6 +254,79 @@ def test_up_that_is_to_keep_going_goes_on_without_whoever_ends(flow: Any, capsys
     assert up._watch(stage_on(flow, fleet), keep_going=True) == 0
     assert fleet.without == ["order", "payment"]
     assert "going on without payment; start it again at http://127.0.0.1:8100/provoke" in capsys.readouterr().err
+
+
+class Stage(SimpleNamespace):
+    """A stack that starts at once, or fails to, and is noted when it is stopped."""
+
+    error: BaseException | None = None
+    is_stopped = False
+
+    def __enter__(self) -> Self:
+        if self.error:
+            raise self.error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_stopped = True
+
+
+@pytest.fixture
+def staged(flow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A stack of which one member ends, on a cluster of the environment; signals are as before afterwards."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "memory:9092")
+    fleet = FallingFleet("order")
+    fleet.logs = tmp_path / "logs"
+    with up._stop_signals():
+        yield Stage(**vars(stage_on(flow, fleet)))
+
+
+def said_by_up(stage: Stage, home: Path, capsys: pytest.CaptureFixture[str], **how: bool) -> tuple[int, list[str]]:
+    capsys.readouterr()
+    code = up._play(cast("Any", stage), home, opens=False, **{"keep_going": False} | how)
+    return code, capsys.readouterr().err.splitlines()
+
+
+def test_up_says_what_it_starts_fills_shows_and_stops(
+    staged: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = ["ensemble: order ended with exit code 2; last lines of its log:", "  no broker"]
+    around = ["control room: http://127.0.0.1:8100", "stopping", f"stopped; logs are in {tmp_path / 'logs'}"]
+    code, said = said_by_up(staged, tmp_path, capsys)
+    assert (code, said[:2]) == (1, ["starting all services on memory:9092", around[0]])
+    assert said[-2:] == around[1:]
+    assert said[2:-2][0].startswith(end[0][:38])
+    assert (staged.is_stopped, note_of_up(tmp_path).exists()) == (True, False)
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS")
+    code, said = said_by_up(staged, tmp_path, capsys, keep_going=True)
+    assert (code, said[0]) == (0, "starting Kafka and all services")
+    assert said[-3] == "going on without order; start it again at http://127.0.0.1:8100/provoke"
+
+
+def test_up_fills_an_empty_stock(staged: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with capture_logs():
+        staged.access = FlowInMemory(bolts=0)
+        assert said_by_up(staged, tmp_path, capsys)[1][1] == "filled the empty stock"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "last"),
+    [(FleetError("order: no port"), 1, "ensemble: order: no port"), (KeyboardInterrupt(), 0, "stopped; logs are in ")],
+)
+def test_an_up_that_cannot_start_or_is_interrupted_says_how_it_ended(
+    staged: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, error: BaseException, code: int, last: str
+) -> None:
+    staged.error = error
+    ended, said = said_by_up(staged, tmp_path, capsys)
+    assert (ended, said[0], said[1].startswith(last)) == (code, "starting all services on memory:9092", True)
+
+
+def test_up_on_a_cluster_of_the_environment_deletes_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "memory:9092")
+    with pytest.raises(
+        Mistake, match=r"^--fresh: only works with the embedded Kafka \(KAFKA_BOOTSTRAP_SERVERS is set\)$"
+    ):
+        up.run(on_free_ports=True, fresh=True)
 
 
 def test_up_writes_down_what_runs_and_takes_it_back(flow: Any, tmp_path: Path) -> None:

@@ -55,6 +55,26 @@ def test_a_service_that_died_under_up_is_run_again_where_status_looks_for_it(hom
     assert port_in_up("order") is None, "no `up` runs"
 
 
+@pytest.mark.parametrize("note", ["{", "[]", "5", "{}", '{"health": 1}', '{"health": ["order"]}'])
+def test_a_note_that_is_none_names_no_service(home: Path, note: str) -> None:
+    note_of_up(home).write_text(note)
+    with lock_of_up(home).open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert endpoints().urls == {}
+        note_of_up(home).unlink()
+        assert endpoints().urls == {}
+
+
+def test_where_the_environment_names_services_those_of_up_are_not_asked(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENSEMBLE_HEALTH_URLS", '{"payment": ["http://h:1"]}')
+    note_of_up(home).write_text(json.dumps({"health": {"order": URL}}))
+    with lock_of_up(home).open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert endpoints().urls == {"payment": ("http://h:1",)}
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "5", "[]", "{"], ids=["deep", "a number", "a list", "half"])
 def test_what_others_write_is_no_log_line_and_no_reason(text: str) -> None:
     assert format_log_line(text) == text

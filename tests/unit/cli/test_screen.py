@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from cli.screen import lines, screen
+from cli.order_statistics import OrderStatistics
+from cli.screen import _feed, _picture, lines, screen
 from contracts import OrderState
+from ensemble.command_line.streams import console
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.codec import encoder_for
 from launcher import Member, UnexpectedExit
+from tests.support.terminal import terminal
 
 GONE = UnexpectedExit("shipping", 1, ["no broker"])
 
@@ -82,6 +85,35 @@ def test_the_screen_shows_members_counts_and_the_latest_orders(
         "o-1 completed ✓ payment ✓ reservation ✓ shipment",
         "o-2 payment_pending · payment · reservation · shipment",
     ]
+
+
+PICTURE = """\
+Ensemble on Kafka at 127.0.0.1:9092   Ctrl-C stops all
+
+payment   ● ready      http://127.0.0.1:8102  pid 4711
+shipping  ○ no answer  http://127.0.0.1:8104  pid
+
+orders  1 cancelled  1 payment_pending  0.0 placed/s, 0.0 ended/s
+
+22:13:20  o-3             cancelled        ✗pay ·stock ·ship   PaymentDeclined:…
+22:13:20  o-1             payment_pending  …pay ✓stock ↩ship
+
+try: ./ensemble orders place   ./ensemble tail   ./ensemble verify
+"""
+
+
+def test_the_screen_is_this_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    board, follower = OrderStatistics(), Records(
+        [changed("o-1", "payment_pending", begun=("payment",), done=("reservation",), undone=("shipment",)),
+         changed("o-3", "cancelled", failed=("payment",), reason="PaymentDeclined: card declined")]
+    )  # fmt: skip
+    stage: Any = SimpleNamespace(fleet=FleetOfTwo(1), bootstrap="127.0.0.1:9092")
+    pulse: Any = SimpleNamespace(states={"payment": "", "shipping": "no answer"})
+    _feed(board, follower, 0.0)  # type: ignore[arg-type]  # it has all that is called
+    with terminal() as drawn:
+        console().print(_picture(stage, board, pulse))
+    assert "\n".join([*drawn.lines, ""]) == PICTURE
 
 
 def test_an_order_that_is_forgotten_leaves_the_screen(
