@@ -34,9 +34,10 @@ class FlowInMemory:
     bootstrap_servers = "memory:9092"
 
     def __init__(self, ago_s: float = 0.0, bolts: int = 10) -> None:
-        """Begin so many seconds ago; then no record is later than the flow's own clock."""
+        """Begin so many seconds ago, at a whole ten; then no record is later than the flow's own clock."""
         self.lock = threading.RLock()  # any thread may use a ClusterClient
         self._began, self._is_past = now() - round(1000 * ago_s), ago_s > 0
+        self._began -= self._began % 10_000 if self._is_past else 0
         self._clock = ManualClock(self._began)
         self.flow = OrderFlow(stock={"bolt": bolts} if bolts else {}, clock=self._clock)
         self.flow.topics.partitions[NOTES.name] = NOTES.partitions

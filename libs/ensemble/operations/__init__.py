@@ -90,7 +90,7 @@ if TYPE_CHECKING:
         ParkedKeySummary,
     )
     from ensemble.operations.findings import Finding, findings_of, problem, problems_first, warning
-    from ensemble.operations.group_notes import put_note, read_notes
+    from ensemble.operations.group_notes import NoteOnGroup, put_note, read_notes
     from ensemble.operations.incidents import list_incidents
     from ensemble.operations.lag import PartitionLag, read_lag
     from ensemble.operations.parked import (
@@ -222,6 +222,7 @@ __all__ = [
     "Money",
     "NotFound",
     "NotPossible",
+    "NoteOnGroup",
     "OffsetMove",
     "OffsetPlan",
     "OnProgress",
@@ -412,7 +413,7 @@ _MODULES: Final = {
     "examinations": ["Patient", "examinations_of"],
     "failures": ["DeadLetterGroup", "DeadLetterSummary", "Failures", "FailuresProjection", "ParkedKeySummary"],
     "findings": ["Finding", "findings_of", "problem", "problems_first", "warning"],
-    "group_notes": ["put_note", "read_notes"],
+    "group_notes": ["NoteOnGroup", "put_note", "read_notes"],
     "incidents": ["list_incidents"],
     "lag": ["PartitionLag", "read_lag"],
     "parked": [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from ensemble.operations import (
     Incident,
     Intent,
     Invalid,
+    NoteOnGroup,
     NotFound,
     ParkedKeySummary,
     ParkedStatus,
@@ -126,18 +126,11 @@ class Note(Result):
     text: Annotated[Reason, AfterValidator(refuse_controls)]
 
 
-class KeptNote(Note):
-    """A note, and who has written it when; the latest one of its cause."""
-
-    by: str
-    at: datetime
-
-
 @router.get("/dead-letters/notes")
-def list_notes(room: Room) -> dict[str, KeptNote]:
-    """Return the notes by group."""
+def list_notes(room: Room) -> dict[str, NoteOnGroup]:
+    """Return the latest note of each group, and who has written it when."""
     require_kafka(room)
-    return {group: KeptNote.model_validate(note) for group, note in read_notes(room.session).items()}
+    return read_notes(room.session)
 
 
 @router.put("/dead-letters/groups/{group}/note", status_code=HTTPStatus.NO_CONTENT)

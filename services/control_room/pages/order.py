@@ -95,7 +95,7 @@ def _show_last_known(request: Request, room: ControlRoom, order_id: str, problem
         order=document.order,
         dead_letters=document.dead_letters,
         parked=document.parked,
-        problem=document.problem or problem,
+        problem=problem,
         this_url=_url(order_id),
     )
 

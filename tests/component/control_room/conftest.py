@@ -35,11 +35,11 @@ class RoomInMemory:
 
 
 @contextmanager
-def open_room() -> Iterator[RoomInMemory]:
-    """Give a control room on services of its own."""
-    flow: Any = FlowInMemory()
+def open_room(ago_s: float = 0.0, **settings: Any) -> Iterator[RoomInMemory]:
+    """Give a control room on services of its own, which began so many seconds ago."""
+    flow: Any = FlowInMemory(ago_s)
     session = Session(APP, flow, DirectorySourceSelector())
-    control_room = ControlRoom.open(session, ControlRoomSettings(), rehearse=rehearse_in_memory)
+    control_room = ControlRoom.open(session, ControlRoomSettings(**settings), rehearse=rehearse_in_memory)
     browser = TestClient(create_app(control_room), base_url="http://127.0.0.1:8100")
     yield RoomInMemory(flow, control_room, browser)
     control_room.close()
