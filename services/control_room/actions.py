@@ -173,7 +173,7 @@ class Actions:
         past = [live_event(run_id, event) for event in self._history.events(run_id)]
         if summary.state is RunState.INTERRUPTED:
             past.append(_interrupted_event(summary))
-        events = LiveEvents(limit=max(len(past), 1))
+        events = LiveEvents(limit=len(past))
         events.publish(past)
         return events
 

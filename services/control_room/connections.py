@@ -67,4 +67,9 @@ def most_connections() -> int:
         with suppress(OSError, ValueError):  # some systems allow less than they say
             resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft - _OTHER_FILES, soft // 2)
+    return connections_within(soft)
+
+
+def connections_within(files: int) -> int:
+    """Return how many connections there may be where so many files may be open; RLIM_INFINITY has no limit."""
+    return _ENOUGH_FILES if files == resource.RLIM_INFINITY else max(files - _OTHER_FILES, files // 2)

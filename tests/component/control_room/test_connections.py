@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from resource import RLIM_INFINITY
 from typing import Any, Final
 
 import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from services.control_room.connections import REQUEST_S, BoundedConnection, most_connections
+from services.control_room.connections import REQUEST_S, BoundedConnection, connections_within, most_connections
 
 GET: Final = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
 POST: Final = b"POST /api/orders HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\n"
@@ -123,3 +124,11 @@ def test_a_connection_that_has_ended_is_waited_for_no_longer() -> None:
     transport.ended = ""
     loop.pass_limit()
     assert transport.ended == ""
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"),
+    [(RLIM_INFINITY, 10_000), (10_000, 9_800), (400, 200), (399, 199), (1_000, 800), (100, 50)],
+)
+def test_some_files_are_left_for_all_else(files: int, connections: int) -> None:
+    assert connections_within(files) == connections

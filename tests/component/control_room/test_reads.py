@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts import RequestCancellation
-from ensemble.operations import ParkedStatus
-from tests.component.control_room.conftest import RoomInMemory
+from ensemble.operations import ParkedStatus, now
+from services.app import APP
+from services.control_room.api.orders import wait_for_end
+from services.control_room.live_events import LiveEvent, LiveEvents
+from tests.component.control_room.conftest import RoomInMemory, open_room
 from tests.support.order_messages import place_order
 
 TOKEN = "tok_approve"
@@ -201,3 +208,82 @@ def test_what_is_kept_says_how_long_and_what_follows_then_or_that_nothing_does(r
 def test_topics_are_asked_of_the_cluster(room: RoomInMemory) -> None:
     response = room.browser.get("/api/topics")
     assert (response.status_code, response.json()["detail"]) == (503, "topics in memory have no administrator")
+
+
+def test_charts_have_the_last_hour_in_bins_of_ten_seconds() -> None:
+    # given a charge that was given up sixty seconds after the services began, at a whole ten
+    with capture_logs(), open_room(600) as room:
+        room.flow.gateway.available = False
+        place(room)
+        room.flow.stopped = {"orchestrator"}
+        room.flow.advance(60)
+        room.update()
+        before = now() // 10_000 * 10
+        charts = get(room, "/charts.json")
+
+    # then each line has what was counted where it was counted, and nothing is at another time
+    began, at = room.flow._began // 1000, charts["at"]
+    lines = {(chart, name): line for chart, each in charts["charts"].items() for name, line in each["lines"].items()}
+    values = {key: {at[i] - began: value for i, value in enumerate(line) if value} for key, line in lines.items()}
+    assert (at[-1] - at[0], {second % 10 for second in at}) == (3_590, {0})
+    assert before <= at[-1] + 10 <= now() // 1000
+    assert {key: value for key, value in values.items() if value} == {
+        ("orders", "placed"): {0: 0.1},
+        ("messages", "commands"): {0: 0.4},
+        ("messages", "events"): {0: 0.2, 20: 0.1},
+        ("failures", "dead letters"): {20: 6.0},
+        ("failures", "commands given up"): {20: 6.0},
+    }
+
+
+def test_waiting_for_an_order_asks_when_something_has_changed_and_not_all_the_time() -> None:
+    asked = asyncio.run(_wait_for_an_order_that_ends_later())
+    assert asked == 3
+
+
+async def _wait_for_an_order_that_ends_later() -> int:
+    loop, live, asked, is_asked_again = asyncio.get_running_loop(), LiveEvents(), list[str](), asyncio.Event()
+    ended = SimpleNamespace(status="fulfilled")
+
+    def look_up(order_id: str) -> Any:
+        asked.append(order_id)
+        if len(asked) == 1:
+            live.publish([LiveEvent("order", order_id, "{}")])
+        else:
+            loop.call_soon_threadsafe(is_asked_again.set)
+        return ended
+
+    room: Any = SimpleNamespace(live=live, orders=SimpleNamespace(get=look_up))
+    waiting = asyncio.create_task(wait_for_end(room, "o-1", 60.0))
+    await is_asked_again.wait()
+    for _ in range(2_000):  # long enough for one that does not wait to ask again
+        await asyncio.sleep(0)
+    ended.status = "completed"
+    live.publish([LiveEvent("order", "o-1", "{}")])
+    await waiting
+    return len(asked)
+
+
+def test_permissions_are_those_of_services_and_of_whoever_is_named(room: RoomInMemory) -> None:
+    services = get(room, "/api/permissions")
+    named = get(room, "/api/permissions", registry="the-registry", operator="olga", client="a-shop")
+    counts = Counter(each["principal"] for each in named if each not in services)
+    assert set(APP.services) == {each["principal"].removeprefix("User:") for each in services}
+    assert counts == {"User:a-shop": 8, "User:olga": 22, "User:the-registry": 7}
+
+
+def test_what_is_declared_is_told_as_it_is(room: RoomInMemory) -> None:
+    topology, lifetimes = get(room, "/api/topology"), get(room, "/api/topology/lifetimes")
+    assert topology["services"] == list(APP.services)
+    desk, register = "order.OrderDesk", "order.OrderRegister"
+    assert topology["nodes"][0] == {"name": desk, "service": "order", "role": "OrderDesk", "conducts": False}
+    assert {"name": "outside", "service": "outside", "role": None, "conducts": False} in topology["nodes"]
+    assert [each["name"] for each in topology["nodes"] if each["conducts"]] == [
+        "payment.PaymentOrchestrator", "orchestrator.OrderOrchestrator",
+    ]  # fmt: skip
+    assert topology["edges"][0] == {
+        "source": desk, "target": register, "message": "OrderPlaced", "kind": "event", "topic": "orders.events",
+        "control": "choreographed",
+    }  # fmt: skip
+    assert lifetimes[0]["then"].startswith("the service stops with LostState")
+    assert {"subject": "inventory.control", "kept": "for ever", "origin": "catalogue", "then": None} in lifetimes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from ensemble.operations import Invalid, PausePlan, RedrivePlan, Resolved, Rollo
 from services.control_room.access import Person, Role
 from services.control_room.actions import _skipped_events
 from services.control_room.api.failures import _parse_cursor
-from services.control_room.pages.forms import intent_of, number_of, rate_of, text_of
+from services.control_room.pages.forms import _fields_of, intent_of, number_of, rate_of, text_of
 from services.control_room.pages.plans import _is_dangerous, _rollout_of, back_url
 from services.control_room.planner import KeptPlan
 from services.control_room.work_actions import (
@@ -145,3 +146,31 @@ def test_what_an_action_would_not_change_any_more_is_told_with_the_last_wave(wav
     before = [Submitted(name="o-2", wave=number) for number in waves]
     (event,) = _skipped_events(plan, before)
     assert event == Resolved(name="o-1", wave=wave, outcome="skipped", is_good=True, detail="completed", at=event.at)
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (b"", {}),
+        (b"a=1&b=&a=2", {"a": ["1", "2"], "b": [""]}),
+        (b"a=%C3%A4+b", {"a": ["\u00e4 b"]}),
+        ("&".join(f"f{number}=" for number in range(500)).encode(), {f"f{number}": [""] for number in range(500)}),
+    ],
+    ids=["none", "several", "escaped", "most"],
+)
+def test_a_form_is_read_with_all_its_values(body: bytes, fields: dict[str, list[str]]) -> None:
+    assert asyncio.run(_fields_of(sent(body))) == fields
+
+
+@pytest.mark.parametrize("body", [b"a", b"a=1&&b=2", b"a=\xff", b"&".join([b"a="] * 501)], ids=len)
+def test_what_is_no_form_is_refused(body: bytes) -> None:
+    with pytest.raises(Invalid, match=r"^this is no form: ") as error:
+        asyncio.run(_fields_of(sent(body)))
+    assert error.value.hint == "send it with the page's own button"
+
+
+def sent(body: bytes) -> Any:
+    async def read() -> bytes:
+        return body
+
+    return SimpleNamespace(body=read)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from threading import Event, Timer
+from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from services.control_room.repetition import Repetition
@@ -74,3 +76,27 @@ def test_what_is_under_way_is_waited_for_when_it_is_stopped() -> None:
 
 def test_what_never_began_is_stopped_at_once() -> None:
     Repetition("work", lambda: True, lambda: 600.0).stop()
+
+
+class Pauses:
+    """Remembers how long each pause would be, and ends the work after so many."""
+
+    def __init__(self, count: int) -> None:
+        self.lengths, self._count = list[float](), count
+
+    def is_set(self) -> bool:
+        return len(self.lengths) == self._count
+
+    def wait(self, pause_s: float) -> None:
+        self.lengths.append(pause_s)
+
+
+@pytest.mark.parametrize(
+    ("longest_s", "lengths"), [(5.0, [2.0, 4.0, 5.0, 5.0, 1.0, 2.0]), (0.0, [1.0] * 6), (1.5, [1.5] * 4 + [1.0, 1.5])]
+)
+def test_the_pause_doubles_while_the_work_cannot_be_done(longest_s: float, lengths: list[float]) -> None:
+    done = iter([False] * 4 + [True, False])
+    repetition: Any = Repetition("work", lambda: next(done), lambda: 1.0, longest_pause_s=longest_s)
+    repetition._stopping = Pauses(6)
+    repetition._run()
+    assert repetition._stopping.lengths == lengths
