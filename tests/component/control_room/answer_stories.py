@@ -92,6 +92,7 @@ def orders(record: AnswerRecord) -> None:
 
 def placing(record: AnswerRecord) -> None:
     """Place orders over HTTP and from the form: well, twice, wrongly, in bursts."""
+    record.room.flow.flow.publish(CancelOrder(order_id="o-7", reason="nobody knows it"))
     record.room.update()
     key = {"Idempotency-Key": "k-1"}
     form: dict[str, Any] = {"key": "k-2", "customer_id": " c-1 ", "sku": ["bolt", " ", "nut "],
@@ -102,6 +103,7 @@ def placing(record: AnswerRecord) -> None:
         record.post("/api/orders", terms, headers=key)
     record.post("/api/orders", ORDER)
     record.post("/api/orders", {**ORDER, "order_id": "o-1"}, headers={"Idempotency-Key": "k-3"})
+    record.post("/api/orders", {**ORDER, "order_id": "o-7"}, headers={"Idempotency-Key": "k-7"})
     record.post("/api/orders", {**ORDER, "order_id": "o-1", "currency": "USD"}, headers={"Idempotency-Key": "k-4"})
     record.room.update()
     record.post("/api/orders", {**ORDER, "order_id": "o-1", "currency": "USD"}, headers={"Idempotency-Key": "k-5"})
@@ -144,7 +146,10 @@ def acting(record: AnswerRecord) -> None:
     form = {**WHY, "action": "pause", "where": "order=o-5", "plan": plan}
     for change in ({"action": "x"}, {"where": " "}, {"plan": ""}, {"cluster": "x"}, {"probe": "x"}, {"wave": "-1"}):
         record.post("/act", **{**form, **change})
-    record.get(f"/runs/{record.run('/act', **form)}", f"/plans/{plan}", f"/api/plans/{plan}", "/orders/o-5", "/audit")
+    run = f"/runs/{record.run('/act', **form)}"
+    for path in (f"{run}/stop", f"{run}/resume", f"/api{run}/stop", f"/api{run}/resume"):
+        record.post(path)
+    record.get(run, f"/plans/{plan}", f"/api/plans/{plan}", "/orders/o-5", "/audit")
     record.post("/act", **form)
     for document in (
         {"action": {"kind": "pause"}}, {"action": {"kind": "pause"}, "order": "o-6", "where": ["status=completed"]},

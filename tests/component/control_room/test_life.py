@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from sqlite3 import ProgrammingError
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -28,6 +29,7 @@ from services.control_room.__main__ import (
 from services.control_room.application import create_app
 from services.control_room.connections import BoundedConnection
 from services.control_room.idempotency import Answer
+from services.control_room.live_events import LiveEvents
 from services.control_room.settings import ControlRoomSettings
 from tests.component.control_room.conftest import RoomInMemory
 from tests.component.control_room.test_placing import ORDER
@@ -117,7 +119,11 @@ def test_what_it_has_opened_is_closed_as_a_whole(room: RoomInMemory) -> None:
     it = room.room
     it.start()
     it.placement.place(NewOrder(**ORDER), "k-1")
+    stopped, run = list[str](), SimpleNamespace(stop=lambda: stopped.append("the run"))
+    started: Any = SimpleNamespace(run=run, events=LiveEvents())
+    it.actions._runs["r-1"] = started
     it.close()
+    assert (stopped, started.events.is_closed) == (["the run"], True)
     assert (it.updates._repetition._thread.is_alive(), it.sampling._thread.is_alive()) == (False, False)
     assert it.live.is_closed
     assert it.placement._client is None

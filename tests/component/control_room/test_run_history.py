@@ -34,6 +34,8 @@ from services.app import APP
 from services.control_room.actions import Actions
 from services.control_room.control_room import ControlRoom
 from services.control_room.live_events import LiveEvent, LiveEvents
+from services.control_room.own_file import OwnFile
+from services.control_room.plan_outlines import PlanOutline
 from services.control_room.planner import Planner
 from services.control_room.run_history import RunHistory
 from services.control_room.settings import ControlRoomSettings
@@ -90,11 +92,14 @@ def test_what_another_release_has_written_is_left_out_and_hinders_no_start(tmp_p
 def test_the_latest_runs_are_kept(tmp_path: Path) -> None:
     history = RunHistory()
     for number in range(205):
-        history.add(RetryParked(key="o-1"), summary(number))
+        history.add(RetryParked(key="o-1"), summary(number), PlanOutline(names=("o-1",)))
         history.note(summary(number), 0, EVENT)
 
     assert len(history.runs()) == 200
-    assert (history.find("run-4"), history.events("run-4")) == (None, ())
+    assert (history.find("run-4"), history.events("run-4"), history.outline("run-4")) == (None, (), None)
+    assert (history.events("run-5"), history.outline("run-5")) == ((EVENT,), PlanOutline(names=("o-1",)))
+    history.note(summary(5, RunState.FINISHED), 1, EVENT)
+    assert (history.events("run-5"), history.outline("run-5")) == ((EVENT, EVENT), None)
     history.close()
 
 
@@ -205,3 +210,11 @@ def test_why_a_run_has_stopped_by_itself_is_its_last_event_and_in_the_log(room: 
     assert [(log["event"], log["run"], log["reason"]) for log in logs] == [
         ("run.interrupted", started.id, "all brokers are down")
     ]
+
+
+def test_nobody_waits_for_the_disk_of_its_file(tmp_path: Path) -> None:
+    file = OwnFile(tmp_path / "runs.db", "CREATE TABLE a (b)")
+    with file.transaction() as db:
+        pragmas = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    file.close()
+    assert pragmas == ["wal", 1]

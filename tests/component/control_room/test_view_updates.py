@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -105,3 +106,43 @@ def test_the_view_is_brought_up_to_date_more_often_while_somebody_looks() -> Non
     assert refresh_pause(ControlRoomSettings(refresh_s=0.25), LiveEvents()) == 1.0
     assert refresh_pause(ControlRoomSettings(refresh_s=5), LiveEvents()) == 5.0
     assert asyncio.run(pause_beside_a_page()) == 0.25
+
+
+class ScriptedView:
+    """A view that is brought up to date as it is told, of whose feed more and more is lost."""
+
+    def __init__(self, *rounds: tuple[bool, int]) -> None:
+        self._rounds, self._changes = iter(rounds), list[str]()
+        self._subscription = SimpleNamespace(take=self._take, lost=0)
+        self.feed = SimpleNamespace(subscribe=lambda: self._subscription)
+
+    def _take(self, limit_s: float) -> list[str]:
+        assert limit_s == 0
+        taken, self._changes = self._changes, []
+        return taken
+
+    def sync(self, on_progress: Any) -> Any:
+        is_current, self._subscription.lost = next(self._rounds)
+        self._changes.append("before")
+        on_progress(1, 2)
+        self._changes.append("after")
+        return SimpleNamespace(is_current=is_current, as_of=NOW)
+
+    def as_of(self) -> datetime:
+        return NOW
+
+
+NOW = datetime.now(UTC)
+
+
+def test_changes_are_handed_on_while_they_are_read_and_each_loss_is_told_once() -> None:
+    told, lost, statuses = list[Any](), list[int](), list[ViewStatus]()
+    view: Any = ScriptedView((True, 3), (True, 3), (False, 5), (True, 5))
+    updates = ViewUpdates(view, lambda: 1.0, on_changes=told.append, on_lost=lost.append, on_status=statuses.append)
+    assert [updates.update() for _ in range(4)] == [True, True, False, True]
+    assert told == [["before"], ["after"]] * 4
+    assert lost == [3, 2]
+    assert [each.problem for each in statuses] == [
+        "another process writes the view's file; is a second control room running here?", None,
+    ]  # fmt: skip
+    assert updates.status == ViewStatus(as_of=NOW)

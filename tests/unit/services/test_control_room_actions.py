@@ -101,3 +101,22 @@ def test_the_oldest_runs_that_have_ended_are_forgotten_with_their_plans(count: i
     assert closed == forgotten
     assert [name for name in (f"r-{number}" for number in range(count)) if name not in made._runs] == forgotten
     assert len(made._plans) == count - len(forgotten)
+
+
+def test_rehearsals_are_those_of_the_plans_that_are_kept() -> None:
+    made, kept = actions(), list[list[str]]()
+    made._rehearsals = SimpleNamespace(keep_only=lambda plans: kept.append(list(plans)))
+    keep(made, "a")
+    keep(made, "over", is_over=True)
+    assert kept == [["a"], ["a"]]
+
+
+def test_at_the_end_each_run_stops_before_its_next_wave_and_its_streams_end() -> None:
+    made, ended = actions(), list[str]()
+    for name in ("r-1", "r-2"):
+        made._runs[name] = SimpleNamespace(
+            run=SimpleNamespace(stop=lambda name=name: ended.append(f"run {name}")),
+            events=SimpleNamespace(close=lambda name=name: ended.append(f"streams of {name}")),
+        )
+    made.close()
+    assert ended == ["run r-1", "streams of r-1", "run r-2", "streams of r-2"]

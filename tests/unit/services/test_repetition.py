@@ -82,10 +82,11 @@ class Pauses:
     """Remembers how long each pause would be, and ends the work after so many."""
 
     def __init__(self, count: int) -> None:
-        self.lengths, self._count = list[float](), count
+        self.lengths, self._count, self._asked = list[float](), count, 0
 
     def is_set(self) -> bool:
-        return len(self.lengths) == self._count
+        self._asked += 1
+        return len(self.lengths) == self._count or self._asked > 50
 
     def wait(self, pause_s: float) -> None:
         self.lengths.append(pause_s)
