@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from backoffice import OrderRecords, find_dead_letters, find_records, places_of
+import pytest
+
+from backoffice import MESSAGE_TOPICS, OrderRecords, find_dead_letters, find_records, places_of
+from backoffice.order_records import begin_of
 from ensemble.kafka.client import TopicPlace
 from tests.support.assigned_consumer import Polled
 
@@ -115,3 +118,56 @@ def test_only_records_that_name_the_order_are_decoded() -> None:
     assert [takes(b"o-1", None), takes(b"w-1", b"..o-1.."), takes(b"o-2", b"x"), takes(None, None)] == [
         True, True, False, False
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("offset", "span"),
+    [(353_999, (353_999, 366_000)), (354_000, (354_000, 366_000)), (365_999, (354_000, 366_000)),
+     (366_000, (354_000, 366_001)), (719_999, (354_000, 720_000)), (720_000, (354_000, 366_000)),
+     (10, (10, 366_000)), (9, (354_000, 366_000))],
+)  # fmt: skip
+def test_a_place_that_was_seen_widens_the_span_as_far_as_the_log_has_it(offset: int, span: tuple[int, int]) -> None:
+    log = SteadyLog(hours=2, gone=10)
+    partition = places_of(log, ["orders.events"], "o-1")[0][1]
+    state = order("completed", HOUR, topic="orders.events", offset=offset)
+    state["seen"][0]["partition"] = partition
+    assert offsets(find_records(log, "o-1", state, topics=["orders.events"])) == [{span}]
+
+
+def test_a_place_that_was_seen_outside_of_the_order_s_life_is_read_by_itself() -> None:
+    log = SteadyLog(hours=2)
+    state = {**order("completed", -HOUR, topic="orders.events", offset=7), "updated_at": BEGAN - HOUR}
+    state["seen"][0]["partition"] = places_of(log, ["orders.events"], "o-1")[0][1]
+    assert offsets(find_records(log, "o-1", state, topics=["orders.events"])) == [{(7, 8)}]
+
+
+@pytest.mark.parametrize(
+    ("state", "begin"),
+    [
+        ({}, None),
+        ({"seen": None, "order": None}, None),
+        ({"order": {"placed_at": BEGAN}}, BEGAN - 60_000),
+        ({"order": {"placed_at": BEGAN}, "seen": [{"at": BEGAN - 1}, {"at": BEGAN + 1}]}, BEGAN - 60_001),
+        ({"order": {"placed_at": None}, "seen": [{"at": BEGAN}]}, BEGAN - 60_000),
+    ],
+)
+def test_an_order_begins_a_minute_before_the_first_that_is_known_of_it(
+    state: dict[str, Any], begin: int | None
+) -> None:
+    assert begin_of(state) == begin
+
+
+@pytest.mark.parametrize(("gap", "count"), [(120_000, 1), (120_001, 2)])
+def test_moments_a_minute_to_either_side_of_each_other_are_one(gap: int, count: int) -> None:
+    ended = {**order("completed", HOUR, HOUR + gap, 50 * HOUR)}
+    assert len(find_records(SteadyLog(hours=100), "o-1", ended).rounds) == count + 1
+
+
+def test_so_much_is_read_without_a_second_thought() -> None:
+    places = len(places_of(SteadyLog(1), MESSAGE_TOPICS, "o-1"))
+    fits, rest = divmod(200_000, places)
+    for count, unread in ((fits, 0), (fits + 1, places * (fits + 1 - 5_000))):
+        log = SteadyLog(hours=1)
+        log.end = count
+        assert find_records(log, "o-1", {}).unread == unread
+    assert rest < places
