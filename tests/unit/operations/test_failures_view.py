@@ -14,7 +14,7 @@ from ensemble.command_line.connection import session_on, sources
 from ensemble.messages import encoder_for
 from ensemble.operations import DeadLetterFilter, NotFound, Position
 from ensemble.operations.failures import DeadLetterGroup, Failures, FailuresProjection, FailureTotals
-from ensemble.operations.view import Change, View
+from ensemble.operations.view import View
 from ensemble.state import ParkingStore
 from ensemble.system_messages import FailureReport, ParkedKey, ParkedRecord, Pause
 from ensemble.system_messages.state import Resolution
@@ -111,7 +111,8 @@ def test_a_dead_letter_has_each_field_of_its_headers_and_of_what_became_of_it(pa
     with payment.failures() as failures:
         [letter] = failures.list(EVERYTHING)
     assert letter.model_dump(exclude={"group"}) == expected | {
-        "status": "redriven", "waiting": 0, "decided_by": "ann", "decided_because": "mended", "decided_at": moment_of(7),
+        "status": "redriven", "waiting": 0, "decided_by": "ann", "decided_because": "mended",
+        "decided_at": moment_of(7),
     }  # fmt: skip
 
 
@@ -222,9 +223,9 @@ def test_what_was_removed_from_its_topic_is_none_any_more(payment: Payment) -> N
 def test_a_change_is_told_by_the_key_that_it_is_about(payment: Payment) -> None:
     payment.give_up(7, 1)
     payment.park(7)
-    told: list[Change] = []
-    with View(payment.topics, [FailuresProjection(session_on(payment.topics).decoder)]) as view:
-        with view.feed.subscribe() as changes:
-            view.sync()
-            told += changes.take(0)
+    view = View(payment.topics, [FailuresProjection(session_on(payment.topics).decoder)])
+    with view, view.feed.subscribe() as changes:
+        view.sync()
+        told = changes.take(0)
     assert sorted({each.key for each in told}) == ["o-1", "p-1", "step"]
+    assert {each.projection for each in told} == {"failures"}
