@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ensemble.clock import SKEW_TOLERANCE_MS, duration, epoch_ms
 from ensemble.embedded import EmbeddedKafkaError, check_open_files
@@ -149,38 +149,42 @@ def _ask_permissions(session: Session) -> Answer:
 
 def _ask_clocks(session: Session, status: Status) -> Answer:
     client = session.client
-    written = client.last_written(client.places(_existing(session)))
-    place, newest = max(written.items(), key=lambda item: item[1], default=(("", 0), 0))
     findings = [
         warning(service.service, f"{service.service} at {answer.url}: {answer.note}")
         for service in status.services
         for answer in service.readiness
         if answer.note
     ]
-    if (ahead_ms := newest - now()) > SKEW_TOLERANCE_MS:
-        message = (
-            f"a record of {place[0]}[{place[1]}] is {duration(ahead_ms)} from the future: this clock or its writer's"
-        )
-        findings.append(problem("clocks", f"{message} is wrong", "timedatectl"))
+    findings += _future(client.last_written(client.places(_existing(session))), now())
     return Answer("no record is from the future", findings)
 
 
-def _ask_disk(directories: Sequence[Path], least_bytes: int = _LEAST_FREE_BYTES) -> Answer:
+def _future(written: Mapping[TopicPlace, int], at: int) -> list[Finding]:
+    """Return the finding that the newest of these records is from the future."""
+    (topic, partition), newest = max(written.items(), key=lambda item: item[1], default=(("", 0), at))
+    ahead_ms = newest - at
+    if ahead_ms <= SKEW_TOLERANCE_MS:
+        return []
+    ahead = f"a record of {topic}[{partition}] is {duration(ahead_ms)} from the future"
+    return [problem("clocks", f"{ahead}: this clock or its writer's is wrong", "timedatectl")]
+
+
+def _ask_disk(directories: Sequence[Path], usage_of: Callable[[Path], Any] = shutil.disk_usage) -> Answer:
     """Look at this machine's disks; Kafka's protocol tells what topics take, but not what is free."""
     existing = [next(p for p in (path, *path.parents) if p.exists()) for path in directories]
-    usages = {path: shutil.disk_usage(path) for path in existing}
+    usages = {path: usage_of(path) for path in existing}
     findings = [
         problem(str(path), f"{usage.free / 1e9:.1f} GB are free at {path}", f"du -xh --max-depth=2 {path}")
         for path, usage in usages.items()
-        if usage.free < max(least_bytes, _LEAST_FREE_SHARE * usage.total)
+        if usage.free < max(_LEAST_FREE_BYTES, _LEAST_FREE_SHARE * usage.total)
     ]
     free = min((usage.free for usage in usages.values()), default=0)
     return Answer(f"{free / 1e9:,.0f} GB free on this machine; other brokers' disks are not asked", findings)
 
 
-def _ask_open_files() -> Answer:
+def _ask_open_files(check: Callable[[], None] = check_open_files) -> Answer:
     try:
-        check_open_files()
+        check()
     except EmbeddedKafkaError as error:
         return Answer("", [problem("open files", str(error), "ulimit -n 10000")])
     return Answer("this machine gives a process as many as a broker needs")
@@ -188,15 +192,19 @@ def _ask_open_files() -> Answer:
 
 def _ask_transactions(session: Session) -> Answer:
     client = session.client
+    return _transactions(_hung(client, client.places(_existing(session))), client.bootstrap_servers)
+
+
+def _transactions(hung: Mapping[TopicPlace, int], servers: str) -> Answer:
     findings = [
         problem(
             topic,
             f"{quantity(count, 'offset')} of {topic}[{partition}] behind a transaction that is open for more than "
             f"{_HUNG_AFTER_S:g} s: nobody reads on there",
-            f"kafka-transactions.sh --bootstrap-server {client.bootstrap_servers} describe-producers "
+            f"kafka-transactions.sh --bootstrap-server {servers} describe-producers "
             f"--topic {topic} --partition {partition}",
         )
-        for (topic, partition), count in _hung(client, client.places(_existing(session))).items()
+        for (topic, partition), count in hung.items()
     ]
     return Answer("none is open for long", findings)
 
