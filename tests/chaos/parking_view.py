@@ -44,7 +44,7 @@ class ParkingView:
             self._stores.take(_of(records, PARKED))
             self.answers.take(_of(records, OPERATIONS))
             letters = (DeadLetterEntry(entry_of(record)) for record in _of(records, DEAD_LETTER))
-            self.letters.update((letter.identity, letter) for letter in letters)
+            self.letters.update((_identity_of(letter), letter) for letter in letters)
 
     def parked(self) -> Iterator[Parked]:
         """Yield every parked key."""
@@ -78,3 +78,7 @@ class ParkingView:
 
 def _of(records: list[ReceivedRecord], suffix: str) -> list[ReceivedRecord]:
     return [record for record in records if record.topic.endswith(suffix)]
+
+
+def _identity_of(letter: DeadLetterEntry) -> DeadLetterKey:
+    return letter.service, letter.dead_letter.parking_key, letter.dead_letter.origin, letter.generation

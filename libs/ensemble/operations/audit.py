@@ -281,6 +281,6 @@ def _entry(row: Sequence[Any]) -> AuditEntry:
         at=moment_of(at),
         partitions=partitions,
         answered=answered,
-        outcomes=tuple(sorted((outcomes or "").split(","))) if outcomes else (),
+        outcomes=tuple(sorted(outcomes.split(","))) if outcomes else (),
         position=Position(topic=service + CONTROL, partition=partition, offset=offset),
     )

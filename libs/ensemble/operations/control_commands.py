@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 Ask = tuple[str, int, str]
 """Service, partition and operation id: one answer is due for each."""
-
-_LOOK_EVERY_S = 0.1
 
 
 def record_of(session: Session, place: tuple[str, int], operation: Operation, key: bytes, *, via: str) -> Output:
@@ -53,10 +50,6 @@ class Answers:
                 self.done[ask] = answer
                 self.answered_at.setdefault(ask, record.timestamp)
 
-    def missing(self, asks: Iterable[Ask]) -> list[Ask]:
-        """Return the questions without an answer."""
-        return [ask for ask in asks if ask not in self.done]
-
 
 class AnswerListener(Answers):
     """The same from a cluster: begin it before anything is asked. Use it in a `with`."""
@@ -74,16 +67,6 @@ class AnswerListener(Answers):
     def listen(self) -> None:
         """Read the answers that have arrived."""
         self.take(self._tail.read_to_end())
-
-    def wait(self, asks: Sequence[Ask], limit_s: float) -> list[Ask]:
-        """Wait until all have answered or the time is up, and return the questions without an answer."""
-        limit = time.monotonic() + limit_s
-        while True:
-            self.listen()
-            missing = self.missing(asks)
-            if not missing or time.monotonic() > limit:
-                return missing
-            time.sleep(_LOOK_EVERY_S)
 
 
 def _readers(sources: SchemaSourceSelector) -> dict[bytes, Callable[[bytes], Event]]:

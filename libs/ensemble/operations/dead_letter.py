@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Final, Literal
 
-from ensemble.messages import RecordPlace, StoredRecord
+from ensemble.messages import StoredRecord
 from ensemble.operations.entries import Entry
 from ensemble.operations.service_topics import DEAD_LETTER
 from ensemble.state import ParkingStore
@@ -73,11 +73,6 @@ class DeadLetterEntry:
         """Return the record as its service has consumed it."""
         letter = self.dead_letter
         return StoredRecord(*letter.origin, letter.key, letter.value, list(letter.headers))
-
-    @property
-    def identity(self) -> tuple[str, bytes, RecordPlace, int]:
-        """Return service, parking key, origin and generation, which together identify the failure."""
-        return self.service, self.dead_letter.parking_key, self.dead_letter.origin, self.generation
 
     @property
     def error(self) -> str:

@@ -359,4 +359,6 @@ class RunSequence(EventStream):
     def _current_stage(self) -> EventStream | None:
         if self._stage is None:
             self._stage = self._next_run()
+            if self._stage is not None and self._stopping.is_set():
+                self._stage.stop()  # whoever asked for it could not reach this run yet
         return self._stage

@@ -86,8 +86,6 @@ def test_answers_are_kept_by_who_was_asked_the_last_words_and_the_first_time() -
         ("payment", 1, "2"): "",
     }
     assert answers.answered_at == {("payment", 1, "1"): 5, ("payment", 1, "2"): 6}
-    asks = [("payment", 1, "1"), ("payment", 0, "1"), ("shipping", 1, "1"), ("payment", 1, "3")]
-    assert answers.missing(asks) == asks[1:]
 
 
 # -- single records -----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from ensemble.clock import moment_of
 from ensemble.command_line.connection import session_on
 from ensemble.kafka.client import ReceivedRecord, TopicPlace
 from ensemble.messages import decoders_for, encoder_for
-from ensemble.operations import Actor, Intent, NotFound, Resolved, WorkPauses
+from ensemble.operations import Acknowledged, Actor, Intent, NotFound, Resolved, WorkPauses
 from ensemble.operations.audit import PauseProgress, WorkPause
 from ensemble.operations.wide_pauses import _summarize, command_names, step_names, wide_pause
 from ensemble.system_messages import OperationDone, PauseWork, ResumeWork
@@ -132,6 +132,13 @@ def test_a_refusal_and_no_answer_in_time_are_no_success() -> None:
     told = outcomes(cluster, pauses(cluster).plan_start("service", "shipping"), timeout_s=0.01)
     assert told["shipping[0]"] == ("refused", False, "there is no such step")
     assert told["orchestrator[0]"] == ("no_answer", False, "")
+
+
+def test_a_partition_has_read_the_command_once_it_has_answered() -> None:
+    cluster: Any = Cluster(orchestrator=(None, ""))
+    events = pauses(cluster).run(pauses(cluster).plan_start("service", "shipping"), INTENT, 0.01).events()
+    heard = [each.name for each in events if isinstance(each, Acknowledged)]
+    assert heard == ["shipping[0]", "shipping[1]"]
 
 
 def progress(service: str, acknowledged: int) -> PauseProgress:

@@ -280,6 +280,26 @@ def test_a_sequence_that_is_closed_closes_its_run_and_can_go_on() -> None:
     assert first_end(sequence.events(1)).kind == "finished"
 
 
+def test_a_sequence_that_is_stopped_stops_the_run_under_way_before_its_next_wave() -> None:
+    first, second = Target(), Target()
+    sequence = RunSequence(iter([run_of(first, 3), run_of(second, 3)]).__next__, plan_of(6), INTENT, Rollout(), total=6)
+    sequence.stop()
+    events = sequence.events()
+    assert next(events).kind == "stopped"
+    sequence.resume()
+    for event in sequence.events(1):
+        if isinstance(event, Submitted):
+            sequence.stop()
+    assert (first.together, second.together) == ([1], [])
+    assert (sequence.state, sequence.summary.succeeded, sequence.summary.remaining) == (RunState.STOPPED, 1, 5)
+
+
+@pytest.mark.parametrize(("succeeded", "failed", "remaining"), [(0, 0, 9), (4, 0, 5), (0, 3, 6), (4, 3, 2), (5, 4, 0)])
+def test_what_is_neither_succeeded_nor_failed_remains(succeeded: int, failed: int, remaining: int) -> None:
+    now = run_of(Target(), 9).summary.model_copy(update={"succeeded": succeeded, "failed": failed})
+    assert (now.total, now.remaining) == (9, remaining)
+
+
 def test_a_sequence_whose_next_run_cannot_be_made_is_stopped_and_makes_it_again_when_resumed() -> None:
     stages: list[Run[PlanItem] | Exception | None] = [run_of(Target(), 2), NotPossible("the broker is away"),
                                                       run_of(Target(), 2), None]  # fmt: skip

@@ -13,6 +13,8 @@ from ensemble.kafka.client import CommittedOffset, TopicPlace
 from ensemble.kafka.errors import ClusterError
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.operations import Endpoints, Samples, ServiceCounters
+from ensemble.operations.lag import PartitionLag
+from ensemble.operations.samples import Sample
 from ensemble.operations.service_metrics import ask_counters, parse_counters
 
 PLACE = ("shop.commands", 0)
@@ -73,6 +75,22 @@ def test_a_cluster_that_is_away_leaves_a_gap_and_an_hour_is_kept() -> None:
 
     assert len(samples.all()) == 60
     assert samples.all()[0].lags is None
+
+
+def test_a_sample_without_an_answer_of_the_brokers_says_nothing_of_what_lies_behind() -> None:
+    cluster = Cluster()
+    cluster.is_away = True
+    sample = samples_of(cluster).take(10 * SECOND)
+    assert (sample.behind, sample.hidden, sample.hung, sample.counters, sample.unready) == ({}, {}, {}, {}, {})
+    assert not samples_of(cluster).has_endpoints
+
+
+def test_of_several_partitions_what_lies_behind_is_added_up() -> None:
+    lags = [PartitionLag(group=group, topic="t", partition=p, committed=0, end=9, behind=behind)
+            for group, p, behind in (("shop", 0, 2), ("shop", 1, 3), ("till", 1, 4))]  # fmt: skip
+    sample = Sample(5, lags, {("t", 1): 7, ("t", 0): 1})
+    assert sample.behind == {"shop": 5, "till": 4}
+    assert sample.hidden == {"shop": 8, "till": 7}
 
 
 def test_a_service_is_stopped_since_the_first_sample_that_says_so_and_of_old_nobody_knows_since_when() -> None:

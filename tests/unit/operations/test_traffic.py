@@ -65,6 +65,17 @@ def test_a_delay_is_counted_from_what_another_sender_wrote_and_not_from_a_step_i
         assert {key[0] - BEGAN // 1000 for key in traffic.delay_bins(BEGAN // 1000, BEGAN // 1000 + 4, 2)} == {0, 2}
 
 
+def test_a_message_without_an_id_is_the_cause_of_none() -> None:
+    shop = TopicsToView({EVENTS: 1})
+    shop.append(EVENTS, 0, b"k", b"", ce_source="/cli", ce_type="Sell")
+    shop.append(EVENTS, 0, b"k", b"", **HEADERS, ce_id="e-1")
+    with View(shop, [TrafficProjection([EVENTS])]) as view:
+        shop.offsets_at = lambda places, _: dict.fromkeys(places, 0)  # type: ignore[method-assign, assignment]  # all of it
+        view.sync()
+        assert Traffic(view).delays(BEGAN + 10_000) == {}
+        assert Traffic(view).latest(BEGAN // 1000 + 1) == {(BEGAN // 1000 + 1, "shop", "Sold", EVENTS): 1}
+
+
 def test_what_is_older_than_an_hour_is_dropped(tmp_path: Path) -> None:
     shop = TopicsToView({EVENTS: 1})
     for _ in range(4_000):
