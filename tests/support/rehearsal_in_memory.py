@@ -5,19 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ensemble.engine import CompiledService, PartitionTask
-from ensemble.operations import (
-    Actor,
-    Intent,
-    RedrivePlan,
-    RedriveRehearsal,
-    SentOperation,
-    Session,
-    find_dead_letter,
-    redrive_of,
-    rehearse_redrives,
-)
-
-_INTENT = Intent(actor=Actor(name="nobody", via="rehearsal"), reason="a rehearsal")
+from ensemble.operations import RedrivePlan, RedriveRehearsal, Session
+from ensemble.operations.redrive_rehearsal import rehearse_plan
 
 
 def rehearse_in_memory(session: Session, plan: RedrivePlan) -> tuple[RedriveRehearsal, ...]:
@@ -31,6 +20,4 @@ def rehearse_in_memory(session: Session, plan: RedrivePlan) -> tuple[RedriveRehe
         task.start_at({})
         return task
 
-    letters = [find_dead_letter(session, item.name) for item in plan.items]
-    sent = [SentOperation(letter, redrive_of(letter, _INTENT, plan.edited)) for letter in letters]
-    return tuple(rehearse_redrives(session, sent, copy))
+    return tuple(rehearse_plan(session, plan, copy))

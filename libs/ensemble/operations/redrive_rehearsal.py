@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from ensemble.engine import Rehearsal, Rehearsed, stub_adapters
 from ensemble.errors import EnsembleError
 from ensemble.operations.dead_letter import DeadLetterEntry
+from ensemble.operations.intent import Actor, Intent
 from ensemble.operations.outgoing import now
+from ensemble.operations.positions import read_positions
 from ensemble.operations.readability import why_unreadable
-from ensemble.operations.redrive_commands import SentOperation
+from ensemble.operations.redrive_commands import SentOperation, redrive_of
+from ensemble.operations.redrive_plan import RedrivePlan
 from ensemble.operations.service_topics import declared_service
 from ensemble.operations.session import Session
 from ensemble.operations.values import Position, Result
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from ensemble.state import Output
 
     CopyPartition = Callable[[CompiledService, int], PartitionTask]
+
+_INTENT: Final = Intent(actor=Actor(name="nobody", via="rehearsal"), reason="a rehearsal")
 
 
 class RehearsedOutput(Result):
@@ -52,6 +57,16 @@ class RedriveRehearsal(Result):
     stops_at: tuple[str, ...]
     failure: str | None
     left_parked: int
+
+
+def rehearse_plan(session: Session, plan: RedrivePlan, copy: CopyPartition | None = None) -> list[RedriveRehearsal]:
+    """Return what each redrive of the plan would do, in order, like `rehearse_redrives`. What is gone is left out."""
+    records = read_positions(session, [item.dead_letter for item in plan.items if item.dead_letter])
+    letters = {letter.place: letter for letter in (DeadLetterEntry(session.decode(record)) for record in records)}
+    meant = [letters[item.name] for item in plan.items if item.name in letters]
+    return rehearse_redrives(
+        session, [SentOperation(letter, redrive_of(letter, _INTENT, plan.edited)) for letter in meant], copy
+    )
 
 
 def rehearse_redrives(

@@ -6,22 +6,15 @@ Its answer is a list of rehearsals, or with exit code 1 the text of an error.
 from __future__ import annotations
 
 import sys
-from typing import Final
 
 from ensemble.application import find_application
 from ensemble.errors import EnsembleError
 from ensemble.kafka.client import client_with
 from ensemble.kafka.registry import schema_sources
-from ensemble.operations.dead_letter import DeadLetterEntry
-from ensemble.operations.intent import Actor, Intent
-from ensemble.operations.positions import read_positions
-from ensemble.operations.redrive_commands import SentOperation, redrive_of
-from ensemble.operations.redrive_rehearsal import RedriveRehearsal, rehearse_redrives
+from ensemble.operations.redrive_rehearsal import rehearse_plan
 from ensemble.operations.rehearsal_process import REHEARSALS, RehearsalRequest
 from ensemble.operations.session import Session
 from ensemble.settings import RegistrySettings, load
-
-_INTENT: Final = Intent(actor=Actor(name="nobody", via="rehearsal"), reason="a rehearsal")
 
 
 def main() -> int:
@@ -29,25 +22,17 @@ def main() -> int:
     request = RehearsalRequest.model_validate_json(sys.stdin.buffer.read())
     sys.path[:0] = [folder for folder in request.path if folder not in sys.path]
     try:
-        request.answer.write_bytes(REHEARSALS.dump_json(_answer(request)))
+        request.answer.write_bytes(REHEARSALS.dump_json(rehearse_plan(_open_session(request), request.plan)))
     except EnsembleError as error:
         request.answer.write_text(str(error), encoding="utf-8")
         return 1
     return 0
 
 
-def _answer(request: RehearsalRequest) -> list[RedriveRehearsal]:
+def _open_session(request: RehearsalRequest) -> Session:
     sources = schema_sources(load(RegistrySettings).for_commands(settle_s=0.0), limit_s=request.patience_s)
     client = client_with(request.kafka, request.patience_s)
-    session = Session(find_application(request.application), client, sources)
-    records = read_positions(session, [item.dead_letter for item in request.plan.items if item.dead_letter])
-    letters = {letter.place: letter for letter in (DeadLetterEntry(session.decode(record)) for record in records)}
-    sent = [
-        SentOperation(letters[item.name], redrive_of(letters[item.name], _INTENT, request.plan.edited))
-        for item in request.plan.items
-        if item.name in letters
-    ]
-    return rehearse_redrives(session, sent)
+    return Session(find_application(request.application), client, sources)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,17 @@ import logging
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
+from ensemble import Application
 from ensemble.command_line.connection import sources
-from ensemble.operations import Position, RedriveItem, RedrivePlan, Session
-from ensemble.operations.rehearsal_process import rehearse
+from ensemble.operations import NotPossible, Position, RedriveItem, RedrivePlan, Session, Unreachable
+from ensemble.operations.rehearsal_process import _last_line, import_path_of, rehearse
 from services.app import APP
 
 
@@ -49,3 +52,44 @@ def test_a_rehearsal_leaves_the_logs_of_its_caller_alone() -> None:
     log.info("the caller goes on")
     assert logging_of_this_process() == before
     assert len(capturing.calls) == 1
+
+
+def session() -> Session:
+    return Session(APP, NoCluster(), sources())  # type: ignore[arg-type]  # as above
+
+
+def plan(*items: RedriveItem) -> RedrivePlan:
+    return RedrivePlan(verb="redrive", items=items, as_of=datetime.now(UTC))
+
+
+def test_of_a_plan_without_items_nothing_is_asked() -> None:
+    assert rehearse(session(), plan(), 0.0) == ()
+
+
+def test_a_child_that_takes_too_long_is_told() -> None:
+    with pytest.raises(Unreachable) as late:
+        rehearse(session(), plan(ITEM), 0.001)
+    assert str(late.value) == "the rehearsal has not ended within 0.001 s; rehearse fewer records"
+
+
+def test_what_a_child_could_not_do_is_told_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = Application("kitchen", APP.catalogue, APP.services)
+    with pytest.raises(NotPossible, match=r"^application kitchen is no attribute of a module, so ") as unknown:
+        rehearse(Session(nobody, NoCluster(), sources()), plan(ITEM), 60.0)  # type: ignore[arg-type]  # as above
+    assert unknown.value.subject == "kitchen"
+    monkeypatch.setitem(sys.modules, "kitchen_of_a_test", SimpleNamespace(KITCHEN=nobody))
+    with pytest.raises(NotPossible, match="kitchen_of_a_test"):
+        rehearse(Session(nobody, NoCluster(), sources()), plan(ITEM), 60.0)  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [(b"first\nlast \xff\n\n", "last \ufffd"), (b"", "the rehearsal ended without an answer"),
+     (b" \n", "the rehearsal ended without an answer")],
+)  # fmt: skip
+def test_of_a_child_that_fell_the_last_line_is_told(output: bytes, words: str) -> None:
+    assert _last_line(output) == words
+
+
+def test_an_application_is_found_by_module_and_name() -> None:
+    assert import_path_of(APP).endswith(":APP")

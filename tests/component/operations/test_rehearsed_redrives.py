@@ -105,6 +105,16 @@ def test_services_are_rehearsed_in_the_order_of_their_first_record_and_partition
     assert len({name.split("/")[1] for name in by_partition}) > 1
 
 
+def test_what_is_gone_is_left_out_of_a_rehearsal(letters: DeadLetters) -> None:
+    plan = letters.plan_redrive(DeadLetterFilter(service="payment"))
+    [item] = plan.items
+    gone = item.model_copy(update={"name": "payment.dead-letter/2/9", "dead_letter": item.dead_letter and
+                                   item.dead_letter.model_copy(update={"offset": 9})})  # fmt: skip
+    head = item.model_copy(update={"name": "payments.commands/2/1", "dead_letter": None})
+    [rehearsal] = letters.rehearse(plan.model_copy(update={"items": (gone, head, item)}))
+    assert rehearsal.name == item.name
+
+
 def rehearse_forgotten(flow: Any, generation: int) -> dict[str, Any]:
     """Rehearse the charge, on copies of payment's state; of another generation it was never redriven."""
 

@@ -20,7 +20,7 @@ class Cluster:
 
     def __init__(self, *written: tuple[str, int, int]) -> None:
         self.written = written
-        self.groups = {"shop": (5, 1, 9), "audit": (5, 9, 9)}
+        self.groups: dict[str, tuple[int, ...]] = {"shop": (5, 1, 9), "audit": (5, 9, 9)}
         self.read: list[dict[TopicPlace, range]] = []
 
     def committed_by(self, group: str) -> dict[TopicPlace, CommittedOffset]:
