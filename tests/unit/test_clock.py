@@ -5,7 +5,18 @@ from itertools import islice
 
 import pytest
 
-from ensemble.clock import ManualClock, SystemClock, clock, clock_seconds, duration, moment_of, rfc3339, until
+from ensemble.clock import (
+    ManualClock,
+    SystemClock,
+    clock,
+    clock_seconds,
+    duration,
+    epoch_ms,
+    moment_of,
+    retry,
+    rfc3339,
+    until,
+)
 
 LAST_MS = 253_402_300_799_999
 
@@ -71,3 +82,31 @@ def test_a_duration_has_the_unit_of_which_there_are_two_at_least(milliseconds: i
 def test_a_time_of_day_is_told_to_the_millisecond_or_to_the_second() -> None:
     assert (clock(1_790_000_000_123), clock_seconds(1_790_000_000_123)) == ("14:13:20.123", "14:13:20")
     assert (clock(-5), clock_seconds(-5)) == ("-5 ms", "-5 ms")
+
+
+def test_a_moment_and_its_milliseconds_are_the_same_time() -> None:
+    moment = moment_of(1_790_000_000_123)
+    assert moment is not None
+    assert (epoch_ms(moment), moment.microsecond, moment_of(None)) == (1_790_000_000_123, 123_000, None)
+
+
+def test_what_may_pass_is_tried_again_and_the_last_error_is_raised() -> None:
+    errors = [ValueError("first"), ValueError("second"), KeyError("third")]
+    asked: list[Exception] = []
+
+    def attempt() -> str:
+        if errors:
+            raise errors.pop(0)
+        return "done"
+
+    def may_pass(error: Exception) -> bool:
+        asked.append(error)
+        return isinstance(error, ValueError)
+
+    with pytest.raises(KeyError, match="third"):
+        retry(attempt, 60, 0, may_pass)
+    assert [str(each) for each in asked] == ["first", "second", "'third'"]
+    assert retry(attempt, 0, 0, may_pass) == "done"
+    errors[:] = [ValueError("the only one"), ValueError("never")]
+    with pytest.raises(ValueError, match="the only one"):
+        retry(attempt, 0, 0, may_pass)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.escaping import escape_cell, escape_controls, escape_json, replace_controls
+from ensemble.escaping import escape_cell, escape_controls, escape_json, refuse_controls, replace_controls
 
 ANY_TEXT = st.text(st.characters(categories=("C", "L", "P", "Z")))
 """Controls, formats and surrogates included."""
@@ -59,3 +59,16 @@ def test_no_cell_is_a_formula(text: str) -> None:
 @pytest.mark.parametrize("text", ["o-1", "a=b", "", "'=1", "two\nlines"])
 def test_other_cells_stay_as_they_are(text: str) -> None:
     assert escape_cell(text) == text
+
+
+def test_a_text_with_a_control_character_is_refused_and_another_returned() -> None:
+    assert refuse_controls("Grüße") == "Grüße"
+    with pytest.raises(ValueError, match=r"^it has the control character \\x1b; leave such characters out$"):
+        refuse_controls("a\x1bb\u200b")
+
+
+def test_line_breaks_are_kept_where_they_belong() -> None:
+    assert replace_controls("a\nb\x1b\t") == "a\nb\ufffd\ufffd"
+    assert escape_controls("a\nb\t\x1b", keep="\n\t") == "a\nb\t\\x1b"
+    assert escape_json('{\n"a": "\x9b"}') == '{\n"a": "\\u009b"}'
+    assert escape_cell("=1\n\t2") == "'=1\n\\t2"

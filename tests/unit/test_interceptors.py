@@ -66,3 +66,10 @@ def test_an_interceptor_that_would_do_nothing_is_refused(items: list[Any], reaso
         require_interceptors(items, "payment")
     assert str(refusal.value).startswith(f"payment: {reason}")
     require_interceptors([Interceptor()], "payment")
+
+
+def test_an_interceptor_that_overrides_nothing_lets_everything_through() -> None:
+    plain: Any = Interceptor()
+    with plain.intercept_handling(object()), plain.intercept_commit(object()):
+        plain.intercept_sending(output())
+        plain.intercept_scheduling(object())

@@ -1,10 +1,15 @@
 """The first process of a container ends on SIGTERM before the runtime listens; other processes are left alone."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 
 import pytest
+
+from ensemble.process_one import hear_sigterm
 
 WAITING = """
 import time
@@ -42,3 +47,41 @@ def test_process_one_ends_on_sigterm_as_stopped(pid: int, code: int) -> None:
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == code
+
+
+@pytest.fixture
+def _default_handling() -> Iterator[None]:
+    """Have nobody hear SIGTERM, as where a process begins; what the test does to it is taken back."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_default_handling")
+def test_the_signal_is_heard_beside_the_main_thread_as_long_as_nobody_else_takes_it() -> None:
+    ended = threading.Event()
+    hear_sigterm(1, ended.set)
+    handler, writer = signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)
+    assert handler is not signal.SIG_DFL
+    assert not os.get_blocking(writer)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    os.write(writer, bytes([signal.SIGTERM]))
+    assert not ended.wait(0.05), "the runtime hears it by now"
+    signal.signal(signal.SIGTERM, handler)
+    os.write(writer, bytes([signal.SIGINT]))
+    assert not ended.wait(0.05), "another signal"
+    os.write(writer, bytes([signal.SIGTERM]))
+    assert ended.wait(60)
+
+
+@pytest.mark.usefixtures("_default_handling")
+def test_other_processes_and_other_threads_and_whoever_hears_it_already_are_left_alone() -> None:
+    hear_sigterm(7)
+    thread = threading.Thread(target=hear_sigterm, args=(1,))
+    thread.start()
+    thread.join(60)
+    assert (signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)) == (signal.SIG_DFL, -1)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    hear_sigterm(1)
+    assert (signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)) == (signal.SIG_IGN, -1)

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ConfigurationError
-from ensemble.settings import CommandSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
+from ensemble.settings import (
+    STATE_DIR,
+    CommandSettings,
+    KafkaSettings,
+    RegistrySettings,
+    RuntimeSettings,
+    TelemetrySettings,
+    load,
+    secret_file,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,16 +47,80 @@ def test_a_poll_interval_as_long_as_session_and_batch_is_enough(
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_POLICIES_DIR", "")
-    assert load(RuntimeSettings).policies_dir is None
+    monkeypatch.setenv("ENSEMBLE_STATE_DIR", "")
+    assert (load(RuntimeSettings).policies_dir, load(RuntimeSettings).state_dir) == (None, STATE_DIR)
+    assert load(RuntimeSettings, policies_dir="p", state_dir="s").policies_dir == Path("p")
+    assert load(RuntimeSettings, policies_dir="p", state_dir="s").state_dir == Path("s")
 
 
 def test_clients_get_the_settings_as_they_spell_them() -> None:
     kafka = load(KafkaSettings, bootstrap_servers="kafka:9092", security_protocol="SASL_SSL", sasl_username="ann")
     assert kafka.client_config() == {"security.protocol": "SASL_SSL", "sasl.username": "ann"}
     registry = load(RegistrySettings, url="http://registry:8080/apis")
-    config = registry.client_config()
-    assert (config["url"], config["timeout"], config["max.retries"]) == (registry.url, registry.timeout_s, 0)
-    assert not {"settle.s", "timeout.s", "ids"} & config.keys()
+    assert registry.client_config() == {"url": "http://registry:8080/apis", "timeout": 3.0, "max.retries": 0}
+    guarded = load(RegistrySettings, url="https://r", basic_auth_user_info="ann:secret", timeout_s=5, ids="files")
+    assert guarded.client_config() == {
+        "url": "https://r", "basic.auth.user.info": "ann:secret", "timeout": 5.0, "max.retries": 0
+    }  # fmt: skip
+
+
+def test_a_command_waits_longer_for_a_registry_than_a_service_unless_the_time_is_set() -> None:
+    patient = load(RegistrySettings, url="http://r").for_commands(settle_s=0.0)
+    assert (patient.timeout_s, patient.settle_s, patient.url) == (30, 0, "http://r")
+    set_by_hand = load(RegistrySettings, timeout_s=2).for_commands()
+    assert (set_by_hand.timeout_s, set_by_hand.settle_s) == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "url", "protocol"),
+    [
+        ({}, "", "http/protobuf"),
+        ({"exporter_otlp_endpoint": "http://c:4318//"}, "http://c:4318/v1/traces", "http/protobuf"),
+        ({"exporter_otlp_endpoint": "http://c", "exporter_otlp_traces_endpoint": "http://t/x/"}, "http://t/x/",
+         "http/protobuf"),
+        ({"exporter_otlp_protocol": "grpc"}, "", "grpc"),
+        ({"exporter_otlp_protocol": "grpc", "exporter_otlp_traces_protocol": "http/json"}, "", "http/json"),
+    ],
+)  # fmt: skip
+def test_what_is_set_for_traces_goes_before_what_is_set_for_all(
+    settings: dict[str, str], url: str, protocol: str
+) -> None:
+    telemetry = TelemetrySettings(**settings)
+    assert (telemetry.traces_url, telemetry.protocol) == (url, protocol)
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "path"),
+    [
+        ("sasl_password", {}, None),
+        ("sasl_password", {"KAFKA_SASL_PASSWORD_FILE": "/p"}, "/p"),
+        ("sasl_password", {"KAFKA_SASL_PASSWORD_FILE": "/p", "KAFKA_SASL_PASSWORD": ""}, "/p"),
+        ("sasl_password", {"KAFKA_SASL_PASSWORD_FILE": "", "KAFKA_SASL_PASSWORD": "x"}, None),
+        ("sasl_username", {"KAFKA_SASL_USERNAME_FILE": "/p"}, None),
+    ],
+)
+def test_of_a_secret_the_environment_may_name_a_file(name: str, environment: dict[str, str], path: str | None) -> None:
+    assert secret_file(KafkaSettings, name, environment) == path
+
+
+def test_a_secret_in_a_file_ends_before_its_line_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "password").write_text(" s3cret \r\n\n")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD_FILE", str(tmp_path / "password"))
+    assert load(KafkaSettings).client_config()["sasl.password"] == " s3cret "
+
+
+def test_every_mistake_is_named_with_its_variable() -> None:
+    with pytest.raises(ConfigurationError) as mistakes:
+        load(RuntimeSettings, batch_records=0, poll_s=6)
+    assert str(mistakes.value) == (
+        "settings: ENSEMBLE_BATCH_RECORDS: Input should be greater than or equal to 1; "
+        "ENSEMBLE_POLL_S: Input should be less than or equal to 5"
+    )
+
+
+@pytest.mark.parametrize("server", ["kafka:1", "kafka:65535"])
+def test_every_port_is_taken(server: str) -> None:
+    assert load(KafkaSettings, bootstrap_servers=server).bootstrap_servers == server
 
 
 @pytest.mark.parametrize(
@@ -55,6 +128,7 @@ def test_clients_get_the_settings_as_they_spell_them() -> None:
     [
         "http://kafka:9092",
         "kafka:99999",
+        "kafka:65536",
         "kafka:0",
         "a b:9092",
         "\x1b[31mkafka:9092",
@@ -84,8 +158,9 @@ def test_a_url_that_leads_nowhere_is_refused_at_once(url: str) -> None:
 
 def test_a_setting_that_is_to_be_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_HEALTH_URLS", "{")
-    with pytest.raises(ConfigurationError, match="ENSEMBLE_HEALTH_URLS: must be JSON"):
+    with pytest.raises(ConfigurationError) as mistake:
         load(CommandSettings)
+    assert str(mistake.value) == "settings: ENSEMBLE_HEALTH_URLS: must be JSON, and cannot be read as that"
 
 
 def test_a_registry_s_url_holds_no_credentials() -> None:
