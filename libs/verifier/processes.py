@@ -74,13 +74,17 @@ def do_the_job() -> None:
     logging.disable()  # what is wrong with the cluster is the job's error, which the process that asked tells of
     job = pickle.load(sys.stdin.buffer)  # noqa: S301  the process that started this one has written it
     threading.Thread(target=_end_with_the_other, daemon=True).start()
+    pickle.dump(outcome_of(job), answer)
+    answer.flush()
+
+
+def outcome_of(job: Callable[[], T]) -> tuple[bool, T | Exception]:
+    """Return whether the job has returned, and what; or what it has raised."""
     try:
         with rare_collections():
-            outcome = True, job()
+            return True, job()
     except Exception as error:  # noqa: BLE001  whatever it is, the process that asked has to know
-        outcome = False, error
-    pickle.dump(outcome, answer)
-    answer.flush()
+        return False, error
 
 
 def _end_with_the_other() -> None:

@@ -85,7 +85,7 @@ def test_a_command_waits_longer_for_a_registry_than_a_service_unless_the_time_is
 def test_what_is_set_for_traces_goes_before_what_is_set_for_all(
     settings: dict[str, str], url: str, protocol: str
 ) -> None:
-    telemetry = TelemetrySettings(**settings)
+    telemetry = TelemetrySettings.model_validate(settings)
     assert (telemetry.traces_url, telemetry.protocol) == (url, protocol)
 
 
