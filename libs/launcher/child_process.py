@@ -48,13 +48,14 @@ def _warm_up(module: str) -> None:
         importlib.import_module("ensemble.kafka.worker.process")
 
 
-def _end_with_the_parent() -> None:
-    while os.read(0, 1024):
+def end_with_the_parent(parent: int = 0, grace_s: float = GRACE_S, end: Callable[[int], object] = os._exit) -> None:
+    """Read the pipe that the parent holds open until it closes; then stop this process, and end it after the grace."""
+    while os.read(parent, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE_S)
-    os._exit(_ORPHANED)
+    time.sleep(grace_s)
+    end(_ORPHANED)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:], sys.stdin.buffer, _end_with_the_parent)
+    main(sys.argv[1], sys.argv[2:], sys.stdin.buffer, end_with_the_parent)

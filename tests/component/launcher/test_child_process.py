@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +12,8 @@ from threading import Event
 
 import pytest
 
-from launcher.child_process import _warm_up, main
+from launcher import start_python
+from launcher.child_process import _warm_up, end_with_the_parent, main
 
 RUNS = """
 import json, os, pathlib, sys
@@ -56,3 +59,36 @@ def test_a_module_whose_parent_is_gone_before_it_said_anything_does_not_run(pack
     main(package, [str(tmp_path / "out")], BytesIO(), watched.set)
     assert not (tmp_path / "out").exists()
     assert not watched.is_set()
+
+
+def test_a_child_whose_parent_lets_go_is_stopped_and_is_gone_after_the_grace() -> None:
+    told: list[int] = []
+    reader, writer = os.pipe()
+    os.write(writer, b"more that nobody reads")
+    os.close(writer)
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    try:
+        end_with_the_parent(reader, 0.0, told.append)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        os.close(reader)
+    assert told == [signal.SIGTERM, 70]
+
+
+def test_a_child_is_a_python_of_its_own_in_a_group_of_its_own_that_waits_for_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, sys.path)]))
+    (tmp_path / "shown").mkdir()
+    text = "import os; print(os.environ['CHILD_A'], flush=True); raise SystemExit(3)"
+    (tmp_path / "shown" / "__main__.py").write_text(text)
+    (tmp_path / "shown" / "__init__.py").touch()
+    with (tmp_path / "log").open("wb") as log:
+        child = start_python("shown", log)
+    assert child.stdin is not None
+    assert os.getpgid(child.pid) == child.pid
+    assert child.poll() is None
+    child.stdin.write(json.dumps({"CHILD_A": "sent"}).encode() + b"\n")
+    code = child.wait(60)
+    child.stdin.close()
+    assert (code, (tmp_path / "log").read_text()) == (3, "sent\n")

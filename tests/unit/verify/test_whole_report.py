@@ -147,7 +147,10 @@ def test_findings_of_two_processes_are_added_up() -> None:
 def test_entries_come_back_by_subject_each_partition_in_order(tmp_path: Path) -> None:
     files = Files(tmp_path, 2, 4)
     note, message = (0, "t", 0, 5, 9, b"x"), tuple(message_at(3))
-    for number, entries in enumerate([[("b", note), ("a", note), ("b", message)], [("b", (0, "t", 0, 4, 9, None))]]):
+    written: list[list[tuple[str, tuple[Any, ...]]]] = [
+        [("b", note), ("a", note), ("b", message)], [("b", (0, "t", 0, 4, 9, None))]
+    ]  # fmt: skip
+    for number, entries in enumerate(written):
         storage = Storage(files, number)
         for subject, entry in entries:
             storage.add(subject, entry)
