@@ -60,7 +60,7 @@ class OffsetMove(PlanItem):
             return "begins here"
         if self.removed:
             passed = f", {self.passed} are passed" if self.passed else ""
-            return f"{self.removed} offsets are gone already{passed}"
+            return f"{quantity(self.removed, 'offset')} {'is' if self.removed == 1 else 'are'} gone already{passed}"
         if self.passed:
             return f"{quantity(self.passed, 'offset')} passed unread"
         return f"{quantity(self.read_again, 'offset')} read again" if self.read_again else "stays"

@@ -28,6 +28,7 @@ from ensemble.operations import (
     set_offsets,
     skip_record,
 )
+from ensemble.operations.consumer_offsets import _move
 from ensemble.partitioning import partition_of
 from ensemble.state import Output
 from ensemble.system_messages import DeadLetter, OperatorRequest, SetOffset, redrive
@@ -119,6 +120,41 @@ def test_a_plan_says_what_is_passed_and_what_is_read_again_and_changes_nothing(c
         [("kitchen.news", 9, "4 offsets passed unread"), ("kitchen.orders", 7, "2 offsets are gone already")],
     ]
     assert cluster.written == []
+
+
+@pytest.mark.parametrize(
+    ("committed", "offset", "counts", "effect"),
+    [
+        (None, 3, (0, 0, 0), "begins here"),
+        (None, 9, (0, 0, 0), "begins here"),
+        (5, 5, (0, 0, 0), "stays"),
+        (5, 6, (0, 1, 0), "1 offset passed unread"),
+        (5, 9, (0, 4, 0), "4 offsets passed unread"),
+        (5, 4, (0, 0, 1), "1 offset read again"),
+        (5, 3, (0, 0, 2), "2 offsets read again"),
+        (3, 3, (0, 0, 0), "stays"),
+        (2, 3, (1, 0, 0), "1 offset is gone already"),
+        (0, 5, (3, 2, 0), "3 offsets are gone already, 2 are passed"),
+    ],
+)
+def test_a_move_counts_what_is_gone_passed_and_read_again(
+    committed: int | None, offset: int, counts: tuple[int, int, int], effect: str
+) -> None:
+    removed, passed, read_again = counts
+    move = _move(NEWS, committed, offset, (3, 9))
+    assert move.model_dump() == {
+        "name": "kitchen.news/0", "topic": "kitchen.news", "partition": 0, "committed": committed, "offset": offset,
+        "log_start": 3, "log_end": 9, "removed": removed, "passed": passed, "read_again": read_again,
+    }  # fmt: skip
+    assert (move.describe_effect(), move.place) == (effect, NEWS)
+
+
+@pytest.mark.parametrize("offset", [2, 10])
+def test_an_offset_that_the_log_has_not_is_refused(offset: int) -> None:
+    with pytest.raises(Invalid) as mistake:
+        _move(NEWS, 5, offset, (3, 9))
+    assert str(mistake.value) == f"kitchen.news[0] has offsets 3 to 9, not {offset}"
+    assert mistake.value.field == "to"
 
 
 def test_a_plan_is_json_that_counts_what_is_passed_read_again_and_removed(cluster: Any) -> None:

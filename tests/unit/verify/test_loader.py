@@ -43,9 +43,10 @@ class Reading:
         topics = (EVENTS, COMMANDS, LEDGER, STATES, ORDERS, LEVELS, PARKED, CONTROL, "payments.commands")
         cut = {(topic, partition): 5 for topic in topics for partition in range(4)}
         self.evidence = Evidence(9, dict.fromkeys(topics, 4), cut, firsts or {})
-        self.storage: Any = Kept()
+        self.storage = Kept()
+        storage: Any = self.storage
         decoder = GenericDecoder([SCHEMAS, system_messages.SCHEMAS])
-        self.loader = Loader(decoder, self.storage, self.evidence, frozenset(orders) if orders else None)
+        self.loader = Loader(decoder, storage, self.evidence, frozenset(orders) if orders else None)
 
     def take(self, topic: str, kind: str = "", offset: int = 3, **more: Any) -> Reading:
         """Take a record of this kind; `value` is its bytes, None a tombstone."""
