@@ -31,17 +31,23 @@ CHECKS: Final[Mapping[str, str]] = {name: promise for name, (_, promise) in _CHE
 _TELL_EVERY_S: Final = 2.0
 
 
-def judge(cases: Iterable[Case], tell: Callable[[str], None], *, has_provider: bool) -> Findings:
+def judge(
+    cases: Iterable[Case],
+    tell: Callable[[str], None],
+    *,
+    has_provider: bool,
+    now: Callable[[], float] = time.monotonic,
+) -> Findings:
     """Judge orders one by one."""
-    findings, last_report = Findings(), time.monotonic()
+    findings, last_report = Findings(), now()
     checks = {name: check for name, (check, _) in _CHECKS.items() if has_provider or name != "money"}
     for number, case in enumerate(cases):
         for name, check in checks.items():
             findings.violations += as_violations(name, case.order_id, check(case))
         if case.order_id:
             _count(findings, case)
-        if number % 1000 == 0 and time.monotonic() - last_report > _TELL_EVERY_S:
-            last_report = time.monotonic()
+        if number % 1000 == 0 and now() - last_report > _TELL_EVERY_S:
+            last_report = now()
             tell(f"verify: {findings.counted['orders']} orders judged")
     return findings
 

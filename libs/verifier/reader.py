@@ -93,11 +93,16 @@ class Cluster:
                     raise CannotCheck(_stalled(behind, self.stall_s))
                 if now - reported > _TELL_EVERY_S:
                     reported = now
-                    self.tell(f"verify: {min(read, total)} of {total} records read")
+                    self.tell(_progress(read, total))
 
 
 def _copy(shared: dict[str, Any], stall_s: float) -> Cluster:
     return Cluster(client_with(shared), stall_s=stall_s)
+
+
+def _progress(read: int, total: int) -> str:
+    """Return how much is read; a partition is read to its present end, which may lie behind that of the total."""
+    return f"verify: {min(read, total)} of {total} records read"
 
 
 def _stalled(behind: Iterable[Place], seconds: float) -> str:

@@ -122,7 +122,7 @@ class Verification:
     def _report(self, directory: Path, foreign_schemas: tuple[SchemaSourceSelector, ...]) -> Report:
         partitions = _partitions(self._source)
         if self._options.settle_s:
-            _settle(self._source, _places(MESSAGE_TOPICS, partitions), self._options.settle_s)
+            settle(self._source, _places(MESSAGE_TOPICS, partitions), self._options.settle_s)
         places = _places(partitions, partitions)
         firsts, ends = self._source.firsts(places), self._source.ends(places)
         files = self._files(directory, sum(ends[place] - firsts[place] for place in places))
@@ -234,14 +234,21 @@ def _places(topics: Iterable[str], partitions: Mapping[str, int]) -> list[Place]
     return [(topic, partition) for topic in topics for partition in range(partitions.get(topic, 0))]
 
 
-def _settle(source: Source, places: list[Place], limit_s: float) -> None:
+def settle(
+    source: Source,
+    places: list[Place],
+    limit_s: float,
+    *,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
     """Return once nothing has been written for a second, or the limit is over."""
-    began = changed = time.monotonic()
+    began = changed = now()
     ends = source.ends(places)
-    while time.monotonic() - changed < _QUIET_S and time.monotonic() - began < limit_s:
-        time.sleep(_LOOK_EVERY_S)
+    while now() - changed < _QUIET_S and now() - began < limit_s:
+        sleep(_LOOK_EVERY_S)
         before, ends = ends, source.ends(places)
-        changed = changed if ends == before else time.monotonic()
+        changed = changed if ends == before else now()
 
 
 def _counted(evidence: Evidence, findings: Findings) -> Mapping[str, int]:

@@ -12,9 +12,10 @@ from verifier.facts import Finding, Message
 
 def check_stock(case: Case) -> Iterator[Finding]:
     """Compare an order's reservation with its terms, and a receipt's booking with what was received."""
-    if case.order_id:
-        yield from _judge(case)
-        return
+    return _judge(case) if case.order_id else _judge_receipts(case)
+
+
+def _judge_receipts(case: Case) -> Iterator[Finding]:
     facts = [each for each in case.messages if each.type == "StockReceived" and not each.fault]
     for number, fact in enumerate(facts):
         sku, receipt = f"{fact.fields['warehouse_id']}/{fact.fields['sku']}", fact.fields["receipt_id"]

@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 
 from ensemble.command_line.connection import sources
+from tests.support.order_case import case, message
 from tests.support.recorded_flow.cluster import READ_AT, RecordedCluster
 from tests.support.recorded_flow.orders import asked_for_payment, clean_flow, place
 from tests.support.recorded_flow.parking import park
 from verifier import Options, Report, as_document, verify
 from verifier.evidence import Evidence
-from verifier.facts import DeadLetter, Message, OpenOrder, Position, Violation
+from verifier.facts import Booking, DeadLetter, Message, OpenOrder, Position, Violation
 from verifier.flow import STEPS
+from verifier.judgement import judge
+from verifier.provider import _booking
+from verifier.reader import _progress
 from verifier.report import Findings
+from verifier.run import Verification, settle
 from verifier.storage import NO_ORDER, Files, Storage, read_rows
 from verifier.work import Work, _load, _shares
 
@@ -154,10 +159,78 @@ def test_entries_come_back_by_subject_each_partition_in_order(tmp_path: Path) ->
         storage = Storage(files, number)
         for subject, entry in entries:
             storage.add(subject, entry)
-        storage.flush()
+            storage.flush()
         storage.flush()
     rows = sorted(row for number in (0, 1) for row in read_rows(files, number, 2))
     assert rows == [("a", [], [note]), ("b", [message_at(3)], [(0, "t", 0, 4, 9, None), note])]
+
+
+class Clock:
+    """Moves by `step` at each look."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.at, self.step, self.slept = 100.0, step, list[float]()
+
+    def now(self) -> float:
+        self.at += self.step
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += seconds
+
+
+def test_whoever_waits_for_quiet_looks_until_a_second_has_passed_without_a_change() -> None:
+    class Busy(RecordedCluster):
+        def ends(self, places: Any) -> dict[Any, int]:
+            return {(EVENTS, 0): min(int(clock.at * 4), changes)}
+
+    clock, changes = Clock(), 400 + 5
+    settle(Busy(clean_flow()), [], 60, now=clock.now, sleep=clock.sleep)
+    assert clock.slept == [0.25] * (5 + 4)
+    clock, changes = Clock(), 10_000
+    settle(Busy(clean_flow()), [], 3, now=clock.now, sleep=clock.sleep)
+    assert clock.slept == [0.25] * 12
+    clock, changes = Clock(), 0
+    settle(Busy(clean_flow()), [], 60, now=clock.now, sleep=clock.sleep)
+    assert clock.slept == [0.25] * 4
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0.4, []), (3.0, [1, 3, 1003]), (1.0, [1003])])
+def test_how_many_orders_are_judged_is_told_every_thousand_if_that_takes_long(step: float, expected: list[int]) -> None:
+    told: list[str] = []
+    placed = message("OrderPlaced", 1, topic=EVENTS, fields={"lines": [], "currency": "EUR"})
+    cases = [case(placed)] * 2 + [case(subject=f"{NO_ORDER}x")] * 998 + [case(placed)] * 1_003
+    judge(cases, told.append, has_provider=False, now=Clock(step).now)
+    assert told == [f"verify: {count} orders judged" for count in expected]
+
+
+def test_progress_is_never_told_beyond_the_total() -> None:
+    assert _progress(3, 9) == "verify: 3 of 9 records read"
+    assert _progress(10, 9) == "verify: 9 of 9 records read"
+
+
+@pytest.mark.parametrize(
+    ("asked", "records", "files"),
+    [
+        (None, 0, (1, 1)), (None, 19_999, (1, 1)), (None, 20_000, (1, 2)), (None, 199_999, (1, 10)),
+        (3, 0, (3, 3)), (3, 60_000, (3, 6)), (1, 10**9, (1, 1024)),
+    ],
+)  # fmt: skip
+def test_few_records_are_not_worth_another_process(
+    tmp_path: Path, asked: int | None, records: int, files: tuple[int, int]
+) -> None:
+    source = RecordedCluster(clean_flow())
+    check = Verification(source, tuple, Options(processes=asked), tell=print)
+    made = check._files(tmp_path, records)
+    assert (made.directory, made.count, made.buckets) == (tmp_path, *files)
+
+
+def test_what_was_booked_without_a_time_was_booked_at_none() -> None:
+    entry = {"kind": "charge", "key": "k", "order_id": "o-1", "amount": 5, "currency": "EUR", "status": "captured",
+             "id": "ch-1", "charge_key": None}  # fmt: skip
+    assert _booking(entry) == Booking("charge", "k", "o-1", 5, "EUR", "captured", "ch-1", None, 0)
+    assert _booking(entry | {"at": 7}).at == 7
 
 
 # -- values -----------------------------------------------------------------------------------------------------------
