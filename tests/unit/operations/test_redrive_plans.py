@@ -11,7 +11,9 @@ import pytest
 from ensemble.command_line.connection import session_on, sources
 from ensemble.kafka.client import ReceivedRecord, TopicPlace
 from ensemble.operations import DeadLetterFilter, DeadLetters, Invalid, ParkedKeys, Position, RedrivePlan
+from ensemble.operations.failures import FailuresProjection
 from ensemble.operations.redrive_plan import RedriveItem
+from ensemble.operations.view import View
 from ensemble.state import ParkingStore
 from ensemble.system_messages import ParkedKey, ParkedRecord
 from ensemble.system_messages.state import Resolution
@@ -202,3 +204,26 @@ def test_a_head_that_is_a_dead_letter_is_redriven_as_that_and_discarded_as_a_rec
     [retried], [discarded] = keys.plan_retry("a").items, keys.plan_discard("a").items
     assert (retried.name, retried.waiting) == (name, 1)
     assert (discarded.name, discarded.dead_letter) == ("payments.commands/0/7", None)
+
+
+def test_a_head_that_failed_again_is_redriven_as_its_last_failure(cluster: Any) -> None:
+    """An earlier dead letter of the same record is settled, whatever its writer says of the time."""
+    park(cluster, "dead_lettered", redriven=1)
+    last = cluster.give_up("a", 2, origin=7, redriven=1, **{"ensemble.disposition": "dead_letter"})
+    cluster.give_up("a", 9, origin=7, **{"ensemble.disposition": "dead_letter"})
+    decided = store()
+    done = Resolution(how="redriven", operation_id="1", requested_by="ann", reason="once", at=5)
+    decided.set_resolution(b"a", ("payments.commands", 0, 7), 0, done)
+    cluster.keep(decided)
+    assert names(ParkedKeys(session_on(cluster)).plan_retry("a")) == [last]
+
+
+def test_with_a_view_each_plan_has_what_came_since_the_last(cluster: Any) -> None:
+    first = cluster.give_up("a", 1)
+    with View(cluster, [FailuresProjection(session_on(cluster).decoder)]) as view:
+        letters = DeadLetters(session_on(cluster), view)
+        assert names(letters.plan_redrive(OF_PAYMENT)) == [first]
+        second = cluster.give_up("b", 2, origin=8)
+        assert names(letters.plan_redrive(OF_PAYMENT)) == [first, second]
+        third = cluster.give_up("c", 3, origin=9)
+        assert names(letters.plan_discard([Position(topic=LETTERS, partition=0, offset=2)] * 2)) == [third]
