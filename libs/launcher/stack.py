@@ -134,12 +134,18 @@ class Stack:
         self._on_step(f"waiting for {reason}")
 
     def _open(self, bootstrap: str) -> ClusterClient:
-        """Return a client of the cluster, which has all topics then."""
-        kafka = self._plan.kafka.model_copy(update={"bootstrap_servers": bootstrap})
-        access = open_client(kafka, self._plan.patience_s, quiet=True, on_wait=self._on_wait)
-        rows = create_missing_topics(self._plan.application, access, _replication(access))
-        require_topics(rows, bootstrap)
-        return access
+        return open_with_topics(self._plan, bootstrap, self._on_wait)
+
+
+def open_with_topics(
+    plan: StackPlan, bootstrap: str, on_wait: OnWait, open_cluster: Callable[..., ClusterClient] = open_client
+) -> ClusterClient:
+    """Return a client of the cluster, which has all topics then. Raises NotPossible if one of them is wrong."""
+    kafka = plan.kafka.model_copy(update={"bootstrap_servers": bootstrap})
+    access = open_cluster(kafka, plan.patience_s, quiet=True, on_wait=on_wait)
+    rows = create_missing_topics(plan.application, access, _replication(access))
+    require_topics(rows, bootstrap)
+    return access
 
 
 def require_topics(rows: Iterable[TopicSummary], bootstrap: str) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from ensemble.free_ports import free_ports
-from ensemble.operations import NotPossible
+from ensemble.operations import NotPossible, required_topics
 from ensemble.settings import KafkaSettings
 from launcher import CONTROL_ROOM, FleetError, Stack, StackPlan
-from launcher.stack import Times, _is_news, _replication, require_topics
+from launcher.stack import Times, _is_news, _replication, open_with_topics, require_topics
 from services.app import APP
 from tests.component.launcher.conftest import Crew, Ready
 from tests.component.launcher.test_fleet import is_gone, settings_in_log
+from tests.unit.kafka.test_admin_topics import Cluster
 
 
 @contextmanager
@@ -84,6 +85,45 @@ def test_the_time_of_each_part_is_measured_and_that_since_the_start() -> None:
     assert all(0 <= seconds < 300 for seconds in times.spent.values())
     assert 1_000 <= times.so_far < 1_300
     assert 0 < Times().so_far < 100_000
+
+
+class Access:
+    """A client of a cluster of two brokers, whose admin is a fake; it remembers how it was opened."""
+
+    def __init__(self, admin: Any) -> None:
+        self.admin, self.opened = admin, list[Any]()
+
+    def open(self, kafka: KafkaSettings, patience_s: float, **more: Any) -> Any:
+        self.opened.append((kafka.bootstrap_servers, kafka.sasl_username, patience_s, more))
+        return self
+
+    def brokers(self) -> list[int]:
+        return [1, 2]
+
+    def wait_for(self, _: str, call: Any) -> Any:
+        return call(5.0)
+
+
+def test_a_cluster_is_opened_by_its_settings_and_has_all_topics_then(tmp_path: Path) -> None:
+    access, told = Access(Cluster()), list[str]()
+    kafka = KafkaSettings(bootstrap_servers=None, sasl_username="ann")
+    plan = StackPlan(APP, tmp_path, [], kafka, patience_s=7)
+    opened: Any = open_with_topics(plan, "b:1", told.append, access.open)
+    assert opened is access
+    assert access.opened == [("b:1", "ann", 7, {"quiet": True, "on_wait": told.append})]
+    assert {(name, copies) for name, _, copies, _ in access.admin.made} == {
+        (topic.name, 2) for topic in required_topics(APP)
+    }
+    wrong = Access(Cluster(orders__commands=(8, "delete")))
+    with pytest.raises(NotPossible, match=r"^topics of b:1 are not as the catalogue says: orders\.commands: wrong: "):
+        open_with_topics(plan, "b:1", told.append, wrong.open)
+
+
+def test_what_is_waited_for_is_a_step_that_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    plan = StackPlan(APP, tmp_path, [], KafkaSettings(bootstrap_servers="b:1"))
+    Stack(plan, told.append)._on_wait("order (restoring)")
+    assert told == ["waiting for order (restoring)"]
 
 
 @pytest.mark.parametrize(("brokers", "replication"), [(1, 1), (2, 2), (3, 3), (4, 3)])
