@@ -43,7 +43,7 @@ def check_values(kind: type[T], values: Mapping[str, Any], where: Where) -> list
     try:
         make_policy(kind, values)
     except ValidationError as error:
-        return [_fault_at(where, entry["loc"], entry["msg"]) for entry in error.errors(include_url=False)]
+        return [_fault_at(where, entry["loc"], entry["msg"]) for entry in error.errors()]
     return []
 
 

@@ -73,8 +73,6 @@ class PolicyFile:
 
     def _label(self, where: Where) -> str:
         """Return `[handlers.AttemptCharge] attempts`, or for a table or a first-level key its name alone."""
-        if not where:
-            return "the file"
         if isinstance(_value_at(self.tables, where), Mapping):
             return f"[{'.'.join(where)}]"
         return f"[{'.'.join(where[:-1])}] {where[-1]}" if where[:-1] else where[-1]
@@ -89,8 +87,8 @@ class PolicyFile:
                 table = _split(header[1])
             key = _KEY.match(line)
             where = (*table, *_split(key[1])) if key else table
-            for length in range(1, len(where) + 1):
-                lines.setdefault(where[:length], number)
+            for length in range(len(where)):
+                lines.setdefault(where[: length + 1], number)
         return lines
 
 

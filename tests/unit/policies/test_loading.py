@@ -5,17 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from contracts import AttemptCharge, OrderPlaced, RefundPayment
-from contracts.catalogue import CATALOGUE
-from ensemble import RetryableError, Service, TimerDue, handles, reacts_to, when_due
+from contracts import AttemptCharge, OrderPlaced, OrderState, RefundPayment
+from contracts.catalogue import CATALOGUE, ORDER_STATE
+from ensemble import RetryableError, Service, TimerDue, handles, reacts_to, role, state_store, when_due
 from ensemble.errors import ConfigurationError
-from ensemble.policies.loading import load_policies, read_policies
+from ensemble.policies.checking import check_names
+from ensemble.policies.loading import LoadedPolicies, conducts_saga, load_policies, read_policies
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import CallLimits, OutagePolicy, ParkingLimits, ServicePolicies
 from ensemble.policies.sources import PolicyValue
-from ensemble.policies.toml_file import find_policy_file, read_policy_file
+from ensemble.policies.toml_file import Fault, find_policy_file, read_policy_file
 from ensemble.settings import RuntimeSettings, load
+from services.orchestrator.handlers import OrderOrchestrator
+from services.orchestrator.policies import DEFAULT_POLICIES
 from services.shipping.service import shipping_service
+from tests.support.scripted_service.controlled_service import Controls, controlled_service
 
 
 class ProviderBusy(RetryableError): ...
@@ -77,10 +81,13 @@ def test_a_handler_inherits_what_it_does_not_say(tmp_path: Path) -> None:
 
 
 def test_what_rules_an_attempt_names_the_file_its_content_and_the_table(tmp_path: Path) -> None:
-    policies = loaded(tmp_path, "[handlers.AttemptCharge]\nattempts = 3\n[handlers.RefundPayment]\n")
+    text = "[handlers.AttemptCharge]\nattempts = 3\n[handlers.RefundPayment]\n"
+    policies = loaded(tmp_path, text)
     origin = policies.for_message("AttemptCharge").origin
     assert origin == f"payment.toml#{read_policy_file(tmp_path / 'payment.toml').fingerprint} handlers.AttemptCharge"
     assert policies.for_message("RefundPayment").origin == "default"
+    below_others = loaded(tmp_path, f"{text}[retry]\ncap_s = 3\n").for_message("RefundPayment").origin
+    assert below_others.endswith(" retry"), "an empty table adds nothing"
     changed = loaded(tmp_path, "[handlers.AttemptCharge]\nattempts = 4\n").for_message("AttemptCharge").origin
     assert changed != origin
 
@@ -250,6 +257,10 @@ WRONG = {
             "line 7: [outage] aftr: unknown; did you mean after? its keys are: after, probe_s"
         ),
     ),
+    "first above the cap of all": (
+        "[retry]\ncap_s = 10\n[handlers.AttemptCharge]\ninitial_s = 20\n",
+        "line 3: [handlers.AttemptCharge]: initial_s (20) is above cap_s (10)",
+    ),
     "errors that are no list": (
         '[retry]\nterminal = "KeyError"\n',
         "line 2: [retry] terminal: Input should be a valid array",
@@ -264,6 +275,53 @@ WRONG = {
 def test_a_saga_hears_of_what_is_to_turn_it_back(tmp_path: Path, command: str) -> None:
     policies = loaded(tmp_path, f'[handlers.{command}]\non_exhaustion = "compensate"\n')
     assert policies.for_message(command).on_exhaustion is OnExhaustion.COMPENSATE
+
+
+def test_what_a_saga_does_not_hear_of_may_go_another_way(tmp_path: Path) -> None:
+    policies = loaded(
+        tmp_path,
+        '[retry]\non_exhaustion = "compensate"\nterminal = ["UndecodableRecord"]\n'
+        '[handlers.OrderPlaced]\non_exhaustion = "pause"\n[handlers.alarm]\non_exhaustion = "skip"\n',
+    )
+    ends = [policies.for_message(name).on_exhaustion for name in ("RefundPayment", "OrderPlaced", "alarm")]
+    assert ends == [OnExhaustion.COMPENSATE, OnExhaustion.PAUSE, OnExhaustion.SKIP]
+
+
+def test_where_there_is_no_saga_it_says_that_none_hears(tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").write_text('[handlers.Script]\non_exhaustion = "compensate"\n')
+    with pytest.raises(ConfigurationError, match=r"of which a saga hears \(none\), so that it turns back$"):
+        load_policies(controlled_service(Controls()), RuntimeSettings(policies_dir=tmp_path))
+
+
+def test_a_file_with_faults_gives_the_defaults_and_no_values(tmp_path: Path) -> None:
+    (tmp_path / "payment.toml").write_text("[retry]\nattempts = 0\n")
+    policies = read_policies(PAYMENT, RuntimeSettings(), find_policy_file("payment", tmp_path))
+    fault = Fault(("retry", "attempts"), "Input should be greater than or equal to 1")
+    assert policies == LoadedPolicies(ServicePolicies(), (), (fault,))
+
+
+def test_where_nothing_is_allowed_it_says_so() -> None:
+    assert list(check_names(("saga", "undos"), ["a"], [], "the saga's undos are")) == [
+        Fault(("saga", "undos", "a"), "unknown; the saga's undos are: none")
+    ]
+
+
+@pytest.mark.parametrize("roles", [[], [Charger]], ids=len)
+def test_one_role_that_conducts_lets_the_file_have_its_saga(roles: list[type]) -> None:
+    conductor = role(OrderOrchestrator, policies=DEFAULT_POLICIES)
+    stores = [state_store(OrderState, changelog=ORDER_STATE)]
+    assert conducts_saga(Service("orchestrator", CATALOGUE, roles=[conductor, *roles], stores=stores))
+    assert not conducts_saga(PAYMENT)
+
+
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [("retry.attempts", 3), ("retry.jitter", 2), ("retry", 2), ("handlers.A.cap_s", 6), ("handlers", 4), ("x.y", 1)],
+)
+def test_a_line_is_that_of_the_key_or_of_the_nearest_table_around_it(tmp_path: Path, where: str, line: int) -> None:
+    path = tmp_path / "payment.toml"
+    path.write_text("\n[retry]\nattempts = 2\n[handlers]\n\nA.cap_s = 1\nretry.attempts = 9\n")
+    assert read_policy_file(path).line_of(tuple(where.split("."))) == line
 
 
 def test_a_command_that_no_saga_hears_of_turns_nobody_back(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from ensemble.errors import ConfigurationError
 from ensemble.policies.saga import SagaPolicies
+from ensemble.policies.saga_loading import LoadedSagaPolicies
 from ensemble.policies.sources import PolicyValue
-from ensemble.policies.toml_file import find_policy_file
+from ensemble.policies.toml_file import Fault, find_policy_file
 from services.app import APP
 from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies
 
@@ -154,3 +155,11 @@ def test_an_undo_is_not_paused_by_the_environment_either(monkeypatch: pytest.Mon
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_UNDOS__PAYMENT__ON_EXHAUSTION", "pause")
     with pytest.raises(ConfigurationError, match=r"ENSEMBLE_FULFILMENT_UNDOS: .*payment: on_exhaustion is for steps"):
         fulfilment_policies()
+
+
+def test_a_file_with_faults_gives_the_defaults_and_no_values(directory: Path) -> None:
+    (directory / "orchestrator.toml").write_text("[saga]\nstub_s = 0\n")
+    policies = ORCHESTRATOR.read_policies(find_policy_file("orchestrator", directory))
+    assert policies == LoadedSagaPolicies(
+        DEFAULT_POLICIES, (), (Fault(("saga", "stub_s"), "Input should be greater than 0"),)
+    )
