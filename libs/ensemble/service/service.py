@@ -194,11 +194,13 @@ class Service:
     def _check_owners(self) -> None:
         owners: dict[object, Handler] = {}
         for handler in self.handlers:
-            if handler.verb == "handles" and handler.subject in owners:
+            subject: Any = handler.subject
+            if handler.verb == "handles" and subject in owners:
                 raise ConfigurationError(
-                    f"{handler.subject} has two owners: {owners[handler.subject].name} and {handler.name}"
+                    f"{subject.__name__} has two owners, {owners[subject].name} and {handler.name}; take the mark from "
+                    "one of them"
                 )
-            owners[handler.subject] = handler
+            owners[subject] = handler
 
     def _check_interceptors(self) -> None:
         require_interceptors(self.interceptors, f"service {self.name}")

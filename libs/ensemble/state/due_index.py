@@ -38,5 +38,6 @@ class DueIndex:
         """Remove up to `limit` entries that are due by `now` and return them, earliest first, each once."""
         due: dict[Due, None] = {}
         while len(due) < limit and (due_at := self.next_due()) is not None and due_at <= now:
-            due[heapq.heappop(self._heap)] = None
+            entry = heapq.heappop(self._heap)
+            due[entry] = None
         return list(due)
