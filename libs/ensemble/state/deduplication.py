@@ -53,8 +53,10 @@ class SeenWindow(KeyedStore[SeenMessage]):
         """Time and entry of every committed message, the oldest first."""
         self._by_identity: dict[bytes, bytes] = {}
         """The entries, staged ones included, by the part that says which message it is."""
-        self._state_now: tuple[SeenMessage, bytes] | None = None
+        self._state_now: tuple[SeenMessage, bytes | None] | None = None
         """The state of all entries that are added at one time, and its bytes: encoded once a batch."""
+        self._added_at = 0
+        """When the last message was added: all those of a batch at one time."""
         self._expired: list[tuple[int, bytes]] = []
         """Entries that this batch removes; an abort puts them back."""
 
@@ -70,8 +72,8 @@ class SeenWindow(KeyedStore[SeenMessage]):
         """Remember the message, from this batch's commit on."""
         if self._state_now is None or self._state_now[0].at != now:
             seen = SeenMessage(at=now)
-            self._state_now = (seen, self.codec.encode(seen) or b"")
-        self.batch[entry] = self._state_now
+            self._state_now = (seen, self.codec.encode(seen))
+        self.batch[entry], self._added_at = self._state_now, now
         self._by_identity[entry[:_IDENTITY_END]] = entry
 
     def changes(self) -> Sequence[Change]:
@@ -107,10 +109,9 @@ class SeenWindow(KeyedStore[SeenMessage]):
     def _take_expired(self) -> list[tuple[int, bytes]]:
         if not self.batch:
             return []
-        newest = max(seen.at for seen, _ in self.batch.values() if seen is not None)
         over = len(self.committed) + len(self.batch) - self._limits.count
         expired: list[tuple[int, bytes]] = []
-        while self._by_time and (over > 0 or self._by_time[0][0] < newest - self._limits.keep_ms):
+        while self._by_time and (over > 0 or self._by_time[0][0] < self._added_at - self._limits.keep_ms):
             expired.append(self._by_time.popleft())
             over -= 1
         return expired

@@ -89,7 +89,6 @@ class TimerStore(KeyedStore[Timer]):
 
     def finish_restore(self) -> None:
         """Index the timers by when they are due."""
-        self._suspended = {}
         self._index.rebuild((timer.due_at, entry_key) for entry_key in self.committed if (timer := self.get(entry_key)))
 
     def next_due(self) -> int | None:

@@ -119,12 +119,13 @@ def test_a_restored_window_forgets_in_the_same_order() -> None:
     assert second.entry_like(message("5"))
 
 
-@pytest.mark.parametrize("key", [b"a", b"\x01" * 20])
+@pytest.mark.parametrize("key", [b"a", b"a" * 23, b"\x01" * 20])
 def test_what_an_earlier_release_had_seen_is_known_until_it_leaves(key: bytes) -> None:
     seen = window(count=100, keep_ms=1000)
     seen.restore(key + b"/1", seen.codec.encode(SeenMessage(at=5)))
     seen.finish_restore()
     assert (seen.has_id(key, "1"), seen.has_id(key, "2")) == (True, False)
+    assert seen.entry_like(key + b"/1") is None, "it says nothing of another form"
     seen.add(message("9"), now=2000)
     commit(seen)
     assert not seen.has_id(key, "1")
@@ -149,9 +150,10 @@ def test_it_holds_the_newest_of_what_was_committed(steps: list[tuple[str, list[i
         for entry in added:
             seen.add(entry, now)
         if how == "abort":
-            seen.add(message("lost"), now)
-            seen.changes()
-            seen.abort()
+            for is_late in (False, True, False):
+                seen.add(message("lost"), now)
+                _ = is_late and seen.changes()
+                seen.abort()
         if how == "restart":
             before, seen, kept = seen, window(count, keep_ms=30), sorted(kept)
             for key, value in before.committed.items():

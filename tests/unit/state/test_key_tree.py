@@ -19,3 +19,7 @@ def test_it_finds_what_a_search_through_all_keys_would(steps: list[tuple[bool, b
 
 def test_a_key_that_begins_alike_is_not_below() -> None:
     assert KeyTree([b"order-1/a", b"order-10/a"]).below(b"order-1") == {b"order-1/a"}
+
+
+def test_a_name_between_two_slashes_may_be_empty() -> None:
+    assert KeyTree([b"a//b"]).below(b"a/") == {b"a//b"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -14,6 +15,8 @@ from ensemble.errors import FatalError
 from ensemble.messages import Int32
 from ensemble.messages.records import StoredRecord
 from ensemble.state import rocks
+from ensemble.state.partition import PartitionStores
+from ensemble.state.restore_phases import RestoreSource, changelog_sources
 from ensemble.state.rocks import CopyPlace, RocksStore
 from ensemble.state.rocks_map import RocksMap, rocksdict
 from ensemble.state.store import StartOver
@@ -89,6 +92,13 @@ def test_a_restart_has_what_was_committed_and_reads_on_behind_it(bench: Bench) -
 
     # then
     assert state_of(store) == ({"b": 2, "c": 3}, 8)
+
+
+def test_a_restore_reads_on_behind_the_copy_and_looks_at_the_end_first(bench: Bench) -> None:
+    commit(bench.open(), to=7, a=1)
+    store: Any = bench.open()
+    (source,) = changelog_sources(cast("PartitionStores", SimpleNamespace(changelogged=[store])), cast("Any", None))
+    assert source == RestoreSource("cups", 0, store.restore_record, 7, store.check_end)
 
 
 def test_a_batch_that_is_aborted_leaves_nothing(bench: Bench) -> None:
