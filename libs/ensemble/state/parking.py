@@ -262,7 +262,7 @@ class ParkingStore(KeyedStore[Any]):
 
     def blocked_on(self, blocker: str) -> list[bytes]:
         """Return the keys that wait for `blocker` to end, in the order of their parking."""
-        return sorted(self._blocked.get(blocker, ()), key=lambda key: self._parked_entry(key).since)
+        return sorted(self._blocked.get(blocker, ()), key=lambda key: (self._parked_entry(key).since, key))
 
     def _is_current(self, due_at: int, key: bytes) -> bool:
         entry = self.entry(key)

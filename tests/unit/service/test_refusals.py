@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -169,9 +169,9 @@ REFUSALS: dict[str, tuple[Callable[[], object], str]] = {
         "service shop: shop.ledger has the format json, but what state is made of is Avro; take the format away",
     ),
     "an engine that there is not": (
-        lambda: state_store(Account, engine="disk"),
+        lambda: state_store(Account, engine=cast("Any", "disk")),
         "store of Account: engine 'disk' is none of memory, packed, rocksdb",
-    ),  # type: ignore[arg-type]
+    ),
     "a format that there is not": (
         lambda: topic(format="xml"),
         "topic shop.events: format 'xml' is none of avro, json",
