@@ -228,10 +228,16 @@ def test_one_order_in_trouble_does_not_stop_the_others(driver: ServiceTestDriver
 def test_an_expired_charge_is_closed_at_the_provider(
     driver: ServiceTestDriver, gateway: InMemoryPaymentGateway
 ) -> None:
-    driver.receive(attempt_charge(expires_at=1))
+    driver.receive(attempt_charge(expires_at=driver.clock.now()))
 
     assert driver.outputs == [declined("expired")]
-    assert [type(call) for call in gateway.calls] == [RefundRequest]
+    assert gateway.calls == [RefundRequest("o-1:refund", "o-1:charge", "o-1", "expired")]
+
+
+def test_a_charge_is_made_up_to_the_moment_it_expires(driver: ServiceTestDriver) -> None:
+    driver.receive(attempt_charge(expires_at=driver.clock.now() + 1))
+
+    assert driver.outputs == [CONFIRMED]
 
 
 def test_expired_gives_back_what_an_unseen_attempt_captured(

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -61,6 +62,10 @@ def test_a_charge_and_a_refund_are_posted_with_their_keys_over_one_connection() 
         ("/pay/v1/refunds", {"Idempotency-Key": '"o-1:refund"', "Content-Type": "application/json"}, refund),
     ]
     assert len(connections) == 1
+
+
+def test_a_gateway_that_was_never_asked_can_be_closed() -> None:
+    asyncio.run(HttpPaymentGateway("http://127.0.0.1:9").close())
 
 
 def test_a_gateway_that_was_closed_connects_again() -> None:
@@ -159,6 +164,22 @@ def test_an_answer_that_settles_nothing_is_retryable(status: int) -> None:
     assert not isinstance(raised.value, MisconfiguredAdapter)
 
 
+def test_a_provider_that_sends_elsewhere_is_not_followed() -> None:
+    """What is posted there would be a charge under a key that the provider itself has not answered."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.match_info["kind"] == "elsewhere":
+            return web.Response(body=CAPTURED)
+        return web.Response(status=307, headers={"Location": "/pay/v1/elsewhere"})
+
+    async def scenario() -> None:
+        async with provider(answer) as gateway:
+            await gateway.charge(CHARGE)
+
+    with pytest.raises(RetryableError, match="status 307"):
+        asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(("status", "phrase"), [(401, "Unauthorized"), (403, "Forbidden"), (404, "Not Found")])
 def test_a_provider_that_refuses_this_service_is_a_matter_of_configuration(status: int, phrase: str) -> None:
     with pytest.raises(MisconfiguredAdapter, match=f"^configuration: the payment provider says {phrase} .*not known"):
@@ -190,6 +211,25 @@ def test_a_provider_says_until_when_it_wants_to_be_left_alone(status: int, form:
     assert 3400 <= raised.value.retry_after_s <= 3600
 
 
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC-9")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_utc")
+@pytest.mark.parametrize("zone", ["GMT", "-0000", "+0900"])
+def test_the_zone_of_this_machine_is_nothing_to_the_provider(zone: str) -> None:
+    there = datetime.now(UTC) + timedelta(hours=10 if zone == "+0900" else 1)
+    header = there.strftime(f"%a, %d %b %Y %H:%M:%S {zone}")
+    with pytest.raises(RetryableError) as raised:
+        asyncio.run(_charge_answered_by(503, b"", {"Retry-After": header}))
+    assert 3400 <= raised.value.retry_after_s <= 3600
+
+
 @pytest.mark.parametrize(("said", "currency"), [(b', "currency": "USD"', "USD"), (b"", "")])
 def test_what_was_captured_is_passed_on_as_the_provider_says_it(said: bytes, currency: str) -> None:
     body = b'{"status": "captured", "charge_id": "ch_1", "amount": 1' + said + b"}"
@@ -200,11 +240,12 @@ def test_what_was_captured_is_passed_on_as_the_provider_says_it(said: bytes, cur
     ("said", "currency"), [(b', "currency": "USD"', "USD"), (b', "currency": null', ""), (b"", "")]
 )
 def test_what_was_given_back_is_passed_on_as_the_provider_says_it(said: bytes, currency: str) -> None:
-    body = b'{"status": "refunded", "amount": 1' + said + b"}"
-    assert asyncio.run(_refund_answered_by(200, body)) == Refunded(1, currency)
+    for amount in (0, 1):
+        body = f'{{"status": "refunded", "amount": {amount}'.encode() + said + b"}"
+        assert asyncio.run(_refund_answered_by(200, body)) == Refunded(amount, currency)
 
 
-@pytest.mark.parametrize("amount", ["true", "-1", "1.0", '"1"', "null"])
+@pytest.mark.parametrize("amount", ["true", "-1", "1.0", '"1"', "null", '1, "currency": 5'])
 @pytest.mark.parametrize("status", ["captured", "refunded"])
 def test_an_answer_without_an_amount_settles_nothing(status: str, amount: str) -> None:
     body = f'{{"status": "{status}", "charge_id": "ch_1", "amount": {amount}}}'.encode()
