@@ -133,7 +133,7 @@ def twice_misplaced_and_unreadable() -> ServiceTestDriver:
 
 
 def replaced(record: StoredRecord, offset: int, **changes: Any) -> StoredRecord:
-    parts = {"partition": record.at_partition, "key": b"a", "value": record.raw_value} | changes
+    parts: dict[str, Any] = {"partition": record.at_partition, "key": b"a", "value": record.raw_value} | changes
     headers: Headers = [("ce_id", b"one"), ("note", b"\xff")]
     return StoredRecord(record.at_topic, parts["partition"], offset, parts["key"], parts["value"], headers)
 
@@ -165,8 +165,9 @@ def called_and_called_again() -> ServiceTestDriver:
 
 def paused_and_resumed() -> ServiceTestDriver:
     driver = shop(Controls(errors={"b1": NEVER}))
-    for scope, name in (("command", "Script"), ("step", "pay"), ("command", "Script")):
-        driver.pause(scope, name)
+    driver.pause("command", "Script")
+    driver.pause("step", "pay")
+    driver.pause("command", "Script")
     driver.receive(quick("a", "a1"), slow("b", "b1"), quick("b", "b2"), quick("c", "c1"))
     driver.advance(9)
     driver.resume("command", "Script")
@@ -233,7 +234,7 @@ class Words:
     """Says in a line what a record holds."""
 
     def __init__(self, driver: ServiceTestDriver) -> None:
-        own = {*driver.service.catalogue.message_types(), *(spec.subject for spec in driver.service.stores)}
+        own: set[Any] = {*driver.service.catalogue.message_types(), *(spec.subject for spec in driver.service.stores)}
         self._decoders: dict[bytes, Callable[[bytes], Message]] = {}
         for kind in (*SYSTEM_TYPES, *own):
             self._decoders |= decoders_for(kind)
