@@ -12,7 +12,6 @@ from contracts import (
     Charge,
     CompleteOrder,
     DispatchStock,
-    Event,
     FulfilOrder,
     OrderPlaced,
     OrderState,
@@ -32,10 +31,10 @@ ENDED: Final = frozenset({"completed", "cancelled"})
 # -- the state ----------------------------------------------------------------------------------------------------
 
 
-def note(state: OrderState, event: Event, message_id: str) -> OrderState:
-    """Return the order with its first terms, its charge or its shipment, if the event tells of them."""
-    match event:
-        case OrderPlaced() if not state.terms_hash:
+def note(state: OrderState, trigger: object, message_id: str) -> OrderState:
+    """Return the order with its first terms, its charge or its shipment, if the trigger tells of them."""
+    match trigger:
+        case OrderPlaced() as event if not state.terms_hash:
             terms = OrderTerms(**{name: getattr(event, name) for name in _TERMS})
             changes = {"order": terms, "terms_hash": fingerprint(event), "placed_message_id": message_id}
             return state.model_copy(update=changes)

@@ -10,7 +10,6 @@ import structlog
 from contracts import (
     CommandFailed,
     CompensateOrder,
-    Event,
     OrderCompensationFailed,
     OrderPaused,
     OrderPlaced,
@@ -129,7 +128,7 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
             raise RejectedInput(f"order {state.order_id} was placed before, on other terms; give a new order a new id")
         if isinstance(trigger, Message) and history.has_seen(state, trigger, self.record):
             return None
-        return domain.note(state, trigger, self.record.message_id) if isinstance(trigger, Event) else state
+        return domain.note(state, trigger, self.record.message_id)
 
     def remember(
         self, before: OrderState, decision: Decision[OrderState, FulfilmentCommand], trigger: Message | Deadline

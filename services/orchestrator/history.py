@@ -49,7 +49,7 @@ def entry_of(
         partition=record.partition,
         offset=record.offset,
         at=now,
-        by=getattr(trigger, "requested_by", "")[:BY_LIMIT] if is_command else "",
+        by=getattr(trigger, "requested_by", "")[:BY_LIMIT],
         why=(asked_why or ("pause" in pause_changes and after.paused_reason) or "")[:WHY_LIMIT],
         decided=(*pause_changes, *[type(command).__name__ for command in decision.commands]),
         status=after.status if after.status != before.status else "",

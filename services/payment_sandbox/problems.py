@@ -27,7 +27,7 @@ class Problem(Exception):
 
 def invalid(error: ValidationError) -> Problem:
     """Return the first error of a validated body or query, with its field."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    first = error.errors()[0]
     if first["type"] == "json_invalid":
         return Problem(400, "Body is not JSON", first["msg"], "body")
     field = ".".join(str(part) for part in first["loc"]) or "body"
