@@ -74,6 +74,7 @@ CASES: Final = {
     "once more": (ORDER_FULFILMENT, policies(resends=1)),
     "never again": (ORDER_FULFILMENT, policies(resends=0)),
     "an operator decides": (ORDER_FULFILMENT, policies(resends=2, on_exhaustion="pause")),
+    "an operator decides at once": (ORDER_FULFILMENT, policies(resends=0, on_exhaustion="pause")),
     "no way back": (table(reservation={"undo": IRREVERSIBLE}, payment={"undo": NO_EFFECT}), policies(resends=1)),
     "no operator": (table(operated_by=None, exhausted_on=None), policies(resends=1)),
 }
