@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from ensemble import RejectedInput, RetryableError, TerminalError
 from ensemble.errors import Stopped
+from ensemble.interceptors import (
+    InterceptedCommit,
+    InterceptedInput,
+    InterceptedOutput,
+    InterceptedTimer,
+    Interceptor,
+    NotCommitted,
+)
 from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for
 from ensemble.messages.records import MAX_INPUT_BYTES, MAX_KEY_BYTES, Headers, StoredRecord
@@ -40,6 +50,8 @@ from tests.support.scripted_service.controlled_service import (
     quick,
     slow,
 )
+
+log = structlog.get_logger()
 
 RECORDED = Path(__file__).with_name("engine_outputs.txt")
 NOT_NOW, NEVER = RetryableError("not now"), TerminalError("never\x1b[2J")
@@ -213,6 +225,44 @@ def resent_and_undone() -> ServiceTestDriver:
     return driver
 
 
+class Notes(Interceptor):
+    """Logs all that interceptors are shown."""
+
+    @contextmanager
+    def intercept_handling(self, record: InterceptedInput) -> Iterator[None]:
+        self._note("handling", record)
+        yield
+
+    def intercept_sending(self, output: InterceptedOutput) -> None:
+        self._note("sending", output)
+        output.add_header("tenant", b"t-1")
+
+    def intercept_scheduling(self, timer: InterceptedTimer) -> None:
+        self._note("scheduling", timer)
+
+    @contextmanager
+    def intercept_commit(self, commit: InterceptedCommit) -> Iterator[None]:
+        self._note("commit", replace(commit, batch_s=0.0))
+        try:
+            yield
+        except NotCommitted:
+            log.info("not committed")
+            raise
+
+    def _note(self, hook: str, shown: Any) -> None:
+        log.info(hook, **{each.name: getattr(shown, each.name) for each in fields(shown)})
+
+
+def intercepted() -> ServiceTestDriver:
+    world = Controls(errors={"a2": NOT_NOW, "b1": NEVER})
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(), interceptors=[Notes()])
+    driver.receive(quick("a", "a1"), slow("a", "a2"), later("c", "ding", 5), quick("b", "b1"))
+    world.errors.clear()
+    driver.advance(6)
+    driver.redrive(last_dead_letter(driver, "b"), edited=quick("b", "b2"))
+    return driver
+
+
 STORIES: dict[str, Callable[[], ServiceTestDriver]] = {
     story.__name__: story
     for story in (
@@ -226,6 +276,7 @@ STORIES: dict[str, Callable[[], ServiceTestDriver]] = {
         paused_and_resumed,
         too_many_and_too_large,
         resent_and_undone,
+        intercepted,
     )
 } | {f"given_up_by_{end}": partial(given_up, end) for end in OnExhaustion}
 
