@@ -79,7 +79,6 @@ def lifetime_conflicts(services: Iterable[Service], broker: BrokerLifetimes | No
     broker = broker or BrokerLifetimes()
     for service in services:
         yield from _offset_conflicts(service, broker)
-        yield from _dead_letter_conflicts(service)
         for saga, policies in _sagas(service):
             yield from _saga_conflicts(service, saga, policies)
 
@@ -146,14 +145,6 @@ def _offset_conflicts(service: Service, broker: BrokerLifetimes) -> Iterator[Pro
             f"for {in_words(longest.lifetime_s)}; make the broker's offsets.retention.minutes as long (then --cluster)",
             RULE,
         )
-
-
-def _dead_letter_conflicts(service: Service) -> Iterator[Problem]:
-    letters = service.dead_letter
-    if letters.lifetime_s > KEEP_DONE_MS / 1000:
-        outcomes = in_words(KEEP_DONE_MS / 1000)
-        reason = f"outlives what became of its dead letters ({outcomes}), which could be redriven twice; shorten it"
-        yield Problem(letters.name, reason, RULE)
 
 
 def _saga_conflicts(service: Service, saga: Saga[Any, Any], policies: SagaPolicies) -> Iterator[Problem]:

@@ -161,15 +161,13 @@ def event_has_a_reader(declarations: Declarations) -> Iterator[Problem]:
 
 
 def message_has_a_topic(declarations: Declarations) -> Iterator[Problem]:
-    """Require a topic for each message that a service uses."""
-    uses: list[tuple[type[Message], str]] = []
+    """Require a topic for each message that a service writes; one that reads what is on none is not made at all."""
     for service in declarations.services:
-        inputs = [handler.subject for handler in service.handlers if not isinstance(handler.subject, str)]
-        uses += [(message, service.name) for message in dict.fromkeys([*inputs, *declarations.outputs(service)])]
-    for message, user in uses:
-        if not declarations.homes(message):
-            reason = f"{user} names it, but it is on no topic; add it to a Topic's messages in the catalogue"
-            yield Problem(message.__name__, reason, "unknown")
+        for message in declarations.outputs(service):
+            if not declarations.homes(message):
+                remedy = "add it to a Topic's messages in the catalogue"
+                reason = f"{service.name} names it, but it is on no topic; {remedy}"
+                yield Problem(message.__name__, reason, "unknown")
 
 
 def event_is_emitted_by_its_owner(declarations: Declarations) -> Iterator[Problem]:

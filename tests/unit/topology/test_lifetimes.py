@@ -7,6 +7,7 @@ import pytest
 
 from ensemble import Catalogue
 from ensemble.policies.saga import SagaPolicies, StepPolicy
+from ensemble.state.parking import KEEP_DONE_MS
 from ensemble.topology import BrokerLifetimes, check_topology, lifetimes
 from services.app import SERVICES
 from services.orchestrator.policies import DEFAULT_POLICIES
@@ -82,3 +83,10 @@ def test_policies_that_outlast_the_topics_are_refused(changes: dict[str, object]
     assert problems
     assert {problem.subject for problem in problems} == {"order-fulfilment"}
     assert all(words in problem.reason for problem in problems)
+
+
+def test_what_became_of_a_dead_letter_is_known_for_as_long_as_it_can_be_redriven() -> None:
+    services = [make() for make in SERVICES.values()]
+    assert {service.dead_letter.lifetime_s for service in services} == {7 * DAY_S}
+    assert KEEP_DONE_MS / 1000 >= 7 * DAY_S
+    assert kept()["order.dead-letter"] == "7 days"
