@@ -16,13 +16,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Protocol, Self, TypeVar
+from typing import IO, Any, Final, NamedTuple, Protocol, Self, TypeVar
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AdminClient
 
 from ensemble.clock import ManualClock, SystemClock, until
 from ensemble.kafka import client_config as clients
@@ -72,22 +73,38 @@ def paused(broker: Broker) -> Iterator[None]:
         broker.resume()
 
 
+class OutsiderClients(NamedTuple):
+    """What an outsider reaches a cluster by."""
+
+    shared: dict[str, Any]
+    """The settings that all clients share."""
+    admin: AdminClient
+    producer: Producer
+    reader: Consumer
+    group: Consumer
+    """It knows the offsets of the service's group, and joins it never."""
+
+
+def _reach(bootstrap: str, service: Service) -> OutsiderClients:
+    settings = KafkaSettings(bootstrap_servers=bootstrap)
+    shared, admin = connect(settings, LIMIT_S, quiet=True, is_short_lived=True)
+    topics.apply(admin, topics.all_topics(service.catalogue, [service]))
+    producer, reading = clients.plain_producer(shared, "outsider"), clients.assigned_reader(shared, "outsider")
+    of_group = {**reading, "group.id": service.name}
+    return OutsiderClients(shared, admin, Producer(producer), Consumer(reading), Consumer(of_group))
+
+
 class Outsider:
     """Writes a service's inputs and reads what became of them; use it in a `with`."""
 
-    def __init__(self, bootstrap: str, service: Service) -> None:
-        """Reach the cluster and make the service's topics, and all others of its catalogue."""
+    def __init__(
+        self, bootstrap: str, service: Service, reach: Callable[[str, Service], OutsiderClients] | None = None
+    ) -> None:
+        """Reach the cluster and make the service's topics, and all others of its catalogue, or do as `reach` does."""
         self.bootstrap, self.service = bootstrap, service
-        self.shared, self.admin = connect(
-            KafkaSettings(bootstrap_servers=bootstrap), LIMIT_S, quiet=True, is_short_lived=True
-        )
         self.topics = topics.all_topics(service.catalogue, [service])
-        topics.apply(self.admin, self.topics)
-        self._exit = ExitStack()
+        self.shared, self.admin, self.producer, self._reader, self._group = (reach or _reach)(bootstrap, service)
         self._operator = OperatorDouble(ManualClock(1), lambda: uuid.uuid4().hex)
-        self.producer = Producer(clients.plain_producer(self.shared, "outsider"))
-        self._reader = self._open({})
-        self._group = self._open({"group.id": service.name})
         self._read: dict[TopicPlace, list[KafkaMessage]] = {}
         self._at: dict[TopicPlace, int] = {}
 
@@ -95,7 +112,8 @@ class Outsider:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._exit.close()
+        self._reader.close()
+        self._group.close()
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -216,11 +234,6 @@ class Outsider:
                 break  # an open transaction hides the rest
         self._reader.unassign()  # it would go on asking the broker, fifty times a second
         self._at[place] = at
-
-    def _open(self, more: dict[str, Any]) -> Consumer:
-        consumer = Consumer({**clients.assigned_reader(self.shared, "outsider"), **more})
-        self._exit.callback(consumer.close)
-        return consumer
 
 
 def _require(condition: object, reason: str) -> None:

@@ -258,7 +258,10 @@ def all_subjects() -> Iterator[str]:
 
 def json_document() -> str:
     service = json_service()
-    return yaml.safe_dump(asyncapi([service], service.catalogue, title="A counter", version="1"), sort_keys=False)
+    document: str = yaml.safe_dump(
+        asyncapi([service], service.catalogue, title="A counter", version="1"), sort_keys=False
+    )
+    return document
 
 
 def lines(of: Callable[[], Iterable[str]]) -> Callable[[], str]:
