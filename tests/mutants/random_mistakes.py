@@ -71,8 +71,9 @@ class RandomMistake:
             if isinstance(each, FunctionType) and each.__code__.co_filename == str(self.path):
                 each.__code__ = wrong.get(place_of(each.__code__), each.__code__)
 
-    @property
+    @cached_property
     def _source(self) -> str:
+        """The file as it was when the mistake was drawn: somebody may edit it meanwhile."""
         return self.path.read_text()
 
     def _module(self, source: str) -> CodeType:

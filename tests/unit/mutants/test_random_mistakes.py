@@ -101,6 +101,15 @@ def test_the_same_seed_draws_the_same_mistakes_and_another_seed_others() -> None
     assert len(first) == 5
 
 
+def test_a_file_may_be_edited_after_its_mistakes_were_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "stock.py"
+    path.write_text("def take(a):\n    return a > 1\n")
+    mistake = RandomMistake(path, next(edits_in(ast.parse(path.read_text()))))
+    assert mistake.is_valid()
+    path.write_text("")
+    assert mistake.is_valid()
+
+
 @pytest.mark.parametrize("folder", ["/etc", "..", "libs/../..", "libs/lunch", "schemas"])
 def test_a_folder_without_python_files_of_the_checkout_is_refused(folder: str) -> None:
     with pytest.raises(ValueError, match="no Python files there; give a folder, file or pattern below"):
