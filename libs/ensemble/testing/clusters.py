@@ -137,17 +137,17 @@ def disable_unavailable_reaper() -> None:
 
 def detect_engine() -> Engine:
     """Ask for an engine. Machines without one pay nothing for the question."""
-    if find_spec("docker") is None or not (os.environ.get("DOCKER_HOST") or _is_engine_listening()):
+    if find_spec("docker") is None or not (os.environ.get("DOCKER_HOST") or is_engine_listening(SOCKET)):
         return Engine.NONE
     if _call_images("get", image()):
         return Engine.HAS_IMAGE
     return Engine.ANSWERS if _call_images("list") else Engine.NONE
 
 
-def _is_engine_listening() -> bool:
-    """Asked here first: where nobody does, the client leaves a socket open behind its error."""
+def is_engine_listening(at: Path) -> bool:
+    """Return whether somebody does. It is asked first: the client leaves a socket open behind its error."""
     with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(SOCKET)) == 0
+        return probe.connect_ex(str(at)) == 0
 
 
 def pull() -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -44,9 +44,17 @@ class ApacheKafkaContainer:
     KAFKA_IMAGE names another image.
     """
 
-    def __init__(self, image: str | None = None, users: Mapping[str, str] | None = None, heap: str = "512m") -> None:
+    def __init__(
+        self,
+        image: str | None = None,
+        users: Mapping[str, str] | None = None,
+        heap: str = "512m",
+        make: Callable[[str], DockerContainer] | None = None,
+    ) -> None:
+        """Start nothing yet. `make` returns the container of an image, by default testcontainers' own."""
         self.image = image or os.environ.get("KAFKA_IMAGE") or DEFAULT_IMAGE
         self._users, self._heap = dict(users or {}), heap
+        self._make = make or _docker_container
         self._container: DockerContainer | None = None
         self._address, self._starts = "", 0
 
@@ -79,7 +87,7 @@ class ApacheKafkaContainer:
 
     def start(self) -> Self:
         """Start it, and return when it serves clients."""
-        self._container = container = _docker_container(self.image)
+        self._container = container = self._make(self.image)
         try:
             self._address = _published(container)
             container.with_envs(**broker_settings(self._address, self._users))

@@ -251,22 +251,14 @@ def _value(record: KafkaMessage) -> bytes:
     return bytes(record.value() or b"")
 
 
-class ServiceThread:
+class LoopThread:
     """A service's loop in a thread of this process, while a `with` lasts, which begins when the service is ready.
 
     What ended the loop before its time is raised at the end of the `with`.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        bootstrap: str,
-        clock: Clock | None = None,
-        sources: SchemaSourceSelector | None = None,
-        **settings: Any,
-    ) -> None:
-        runtime, kafka = RuntimeSettings(poll_s=0.05, **settings), KafkaSettings(bootstrap_servers=bootstrap)
-        self.loop: Loop = make_loop(service, runtime, kafka, clock=clock or SystemClock(), sources=sources)
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -306,6 +298,21 @@ class ServiceThread:
             self.loop.run()
         except BaseException as error:  # noqa: BLE001  the test asks for it
             self.error = error
+
+
+class ServiceThread(LoopThread):
+    """The loop of a service on the Kafka at this address, in a thread of this process."""
+
+    def __init__(
+        self,
+        service: Service,
+        bootstrap: str,
+        clock: Clock | None = None,
+        sources: SchemaSourceSelector | None = None,
+        **settings: Any,
+    ) -> None:
+        runtime, kafka = RuntimeSettings(poll_s=0.05, **settings), KafkaSettings(bootstrap_servers=bootstrap)
+        super().__init__(make_loop(service, runtime, kafka, clock=clock or SystemClock(), sources=sources))
 
 
 class ChildProcess(Protocol):

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("docker", reason="needs the extra `containers`")
 
+from testcontainers.core.config import testcontainers_config
+
 from ensemble.free_ports import HOST, free_ports
-from ensemble.testing.clusters import Engine, choose, detect_engine, image, pull
+from ensemble.testing.clusters import (
+    Engine,
+    choose,
+    detect_engine,
+    disable_unavailable_reaper,
+    image,
+    is_engine_listening,
+    pull,
+)
 
 
 @contextmanager
@@ -79,3 +91,23 @@ def test_where_nobody_listens_there_is_no_engine(monkeypatch: pytest.MonkeyPatch
     assert not pull()
     assert choose(None, {}, detect_engine).kafka == "embedded"
     assert image() == "apache/kafka:4.3.1"
+
+
+def test_a_socket_says_whether_an_engine_listens(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        assert not is_engine_listening(tmp_path / "engine")
+        listener.bind(str(tmp_path / "engine"))
+        assert not is_engine_listening(tmp_path / "engine")
+        listener.listen()
+        assert is_engine_listening(tmp_path / "engine")
+
+
+@pytest.mark.parametrize(("images", "is_disabled"), [([testcontainers_config.ryuk_image], False), ([], True)])
+def test_the_reaper_is_done_without_where_its_image_is_not(
+    monkeypatch: pytest.MonkeyPatch, images: list[str], *, is_disabled: bool
+) -> None:
+    monkeypatch.setattr(testcontainers_config, "ryuk_disabled", False)
+    with engine(*images) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        disable_unavailable_reaper()
+    assert testcontainers_config.ryuk_disabled is is_disabled

@@ -24,6 +24,7 @@ from ensemble.errors import ConfigurationError, UnreadableState
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.records import StoredRecord
 from ensemble.settings import CRASH_POINTS
+from ensemble.system_messages.operations import OperationDone
 from ensemble.testing import FlowError, FlowTestDriver, ServiceTestDriver
 from services.inventory.domain import Warehouse
 from services.order.service import order_service
@@ -287,6 +288,16 @@ def test_redrives_what_was_given_up(flow: OrderFlow) -> None:
     assert flow.service("payment").parked("o-1") is None
     assert flow.gateway.captured == {"o-1:charge": 500}
     assert flow.status() == "completed"
+
+
+def test_discards_what_was_given_up(flow: OrderFlow) -> None:
+    flow.gateway.available = False
+    flow.publish(place_order())
+    flow.run_until(lambda: flow.dead_letters)
+    flow.discard(flow.dead_letters[0])
+    flow.run()
+    [answer] = flow.service("payment").answers(OperationDone)
+    assert (answer.operation, answer.outcome) == ("DiscardRecord", "done")
 
 
 def test_pauses_a_service_and_lets_it_go_on(flow: OrderFlow) -> None:

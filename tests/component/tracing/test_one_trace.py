@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from contracts import OrderCompleted
+from ensemble.interceptors import InterceptedCommit, NotCommitted
 from ensemble.messages.records import Headers, StoredRecord
 from ensemble.observability.tracing import Tracing
 from ensemble.testing.driver import ServiceTestDriver
@@ -203,6 +204,26 @@ def test_nothing_is_kept_of_outputs_that_did_not_leave(traces: Traces, tmp_path:
     driver = ServiceTestDriver(scripted_service("shop", tmp_path), interceptors=[tracing])
     driver.receive(script("a", "tell x", "fail"), slow("b", "tell x", "fail"), script("c", "tell x"))
     assert tracing._unsent == {}
+
+
+def test_a_transaction_that_does_not_take_effect_has_sent_and_scheduled_nothing(traces: Traces, tmp_path: Path) -> None:
+    # given a batch whose commit fails after its outputs were made
+    tracing = traces.of("shop")
+    driver = ServiceTestDriver(scripted_service("shop", tmp_path), interceptors=[tracing])
+    driver.process.handle([driver.record_of(script("a", "tell x", "remind alarm 5 tell x"), "one")])
+    [message_id] = tracing._unsent
+    commit = InterceptedCommit(
+        service="shop", batch_s=0.0, offsets={("shop.commands", 0): 1}, outputs=[("shop.events", message_id)]
+    )
+
+    # when
+    with pytest.raises(NotCommitted), tracing.intercept_commit(commit):
+        raise NotCommitted("fenced")
+
+    # then
+    assert (tracing._unsent, tracing._scheduled, traces.spans("send"), traces.spans("schedule")) == ({}, {}, [], [])
+    (span,) = traces.spans("commit")
+    assert (span.attributes["error.type"], span.name) == ("NotCommitted", "commit shop.commands")
 
 
 def test_nothing_is_kept_of_timers_that_were_scheduled(traces: Traces, tmp_path: Path) -> None:

@@ -79,3 +79,10 @@ def test_a_container_without_an_engine_is_refused_with_what_to_do(monkeypatch: p
     monkeypatch.setenv("DOCKER_HOST", f"tcp://{HOST}:{free_ports(1)[0]}")
     with pytest.raises(ConfigurationError, match=r"no container engine answers \(.+\): start one, or name another in"):
         ApacheKafkaContainer().start()
+
+
+def test_a_broker_is_ill_treated_where_it_is_ours() -> None:
+    broker = ApacheKafkaContainer("an/image")
+    assert Cluster("there:9092", broker).broker is broker
+    with pytest.raises(pytest.skip.Exception, match="this one is not ours to kill"):
+        _ = Cluster("there:9092").broker

@@ -1,10 +1,11 @@
 """What a broker in a container is told, and how its start is awaited, without an engine."""
 
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
 
-from ensemble.testing.containers import STARTED, ApacheKafkaContainer, ContainerError, broker_settings
+from ensemble.testing.containers import DEFAULT_IMAGE, STARTED, ApacheKafkaContainer, ContainerError, broker_settings
 
 USERS = {"alice": 'not "so" simple\\', "bob": "b"}
 
@@ -14,6 +15,30 @@ class EngineDouble:
 
     def __init__(self, *log: bytes, status: str = "running") -> None:
         self.log, self.status, self.done = list(log), status, list[str]()
+        self.settings: dict[str, str] = {}
+        self.ports: dict[str, Any] = {}
+        self.image = "an/image"
+
+    host = "localhost"
+    refusal: Exception | None = None
+
+    def get_docker_client(self) -> Any:
+        return SimpleNamespace(host=lambda: self.host)
+
+    def with_envs(self, **settings: str) -> None:
+        self.settings = settings
+
+    def with_env(self, name: str, value: str) -> None:
+        self.settings[name] = value
+
+    def with_bind_ports(self, inside: int, outside: int) -> None:
+        self.ports = {str(inside): outside}
+
+    def start(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.done.append("start")
+        self.log.append(STARTED)
 
     def get_wrapped_container(self) -> Self:
         return self
@@ -50,6 +75,53 @@ def started(engine: EngineDouble, **more: Any) -> ApacheKafkaContainer:
     broker._container, broker._address = engine, "127.0.0.1:4711"  # type: ignore[assignment]  # a double
     broker._await_started()
     return broker
+
+
+def broker_on(engine: EngineDouble, **more: Any) -> ApacheKafkaContainer:
+    return ApacheKafkaContainer("an/image", make=lambda _: engine, **more)  # type: ignore[arg-type,return-value]  # a double
+
+
+def test_it_runs_while_its_block_lasts_on_a_port_of_loopback() -> None:
+    engine = EngineDouble()
+    with broker_on(engine, heap="1g") as broker:
+        port = engine.ports["9092"][1]
+        assert engine.ports == {"9092": ("127.0.0.1", port)}
+        assert broker.bootstrap_servers == f"127.0.0.1:{port}"
+        assert engine.settings == broker_settings(broker.bootstrap_servers, {}) | {"KAFKA_HEAP_OPTS": "-Xms128m -Xmx1g"}
+    assert engine.done == ["start", "stop"]
+
+
+def test_on_another_host_s_engine_its_port_is_that_hosts() -> None:
+    engine = EngineDouble()
+    engine.host = "far"
+    with broker_on(engine, users=USERS) as broker:
+        assert broker.bootstrap_servers == f"far:{engine.ports['9092']}"
+        assert engine.settings.items() > broker_settings(broker.bootstrap_servers, USERS).items()
+        assert broker.image == "an/image"
+
+
+def test_what_the_engine_does_not_run_is_removed_and_told() -> None:
+    errors = pytest.importorskip("docker.errors", reason="needs the extra `containers`")
+    engine = EngineDouble()
+    engine.refusal = errors.APIError("500", explanation="no room")
+    with pytest.raises(ContainerError, match=r"^an/image cannot be run: no room$"):
+        broker_on(engine).start()
+    assert engine.done == ["stop"]
+
+
+def test_a_broker_that_ends_at_its_start_is_removed() -> None:
+    engine = EngineDouble(status="exited")
+    engine.start = lambda: None  # type: ignore[method-assign]  # it says nothing
+    with pytest.raises(ContainerError, match=r"^an/image did not start: it said nothing$"):
+        broker_on(engine).start()
+    assert engine.done[-1] == "stop"
+
+
+def test_its_image_is_its_own_or_the_environments_or_the_projects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_IMAGE", "environments")
+    assert [ApacheKafkaContainer(name).image for name in ("own", None)] == ["own", "environments"]
+    monkeypatch.delenv("KAFKA_IMAGE")
+    assert ApacheKafkaContainer().image == DEFAULT_IMAGE
 
 
 @pytest.mark.parametrize("use", ["kill", "restart", "pause", "resume", "environment"])
