@@ -12,7 +12,7 @@ from ensemble.messages.schema_set import without_logical_types
 
 with imports_of_extra("cli", "comparing schema versions"):
     from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityResult, SchemaCompatibilityType
-    from avro.schema import ArraySchema, EnumSchema, MapSchema, RecordSchema, UnionSchema, parse
+    from avro.schema import ArraySchema, EnumSchema, FixedSchema, MapSchema, RecordSchema, UnionSchema, parse
 
 
 def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
@@ -95,8 +95,10 @@ def _union_reasons(reader: UnionSchema, writer: Any, at: str) -> Iterator[str]:
 def _describe(schema: Any) -> str:
     if isinstance(schema, UnionSchema):
         return " or ".join(_describe(branch) for branch in schema.schemas)
-    name = getattr(schema, "name", None) if schema.type in {"record", "enum", "fixed"} else None
-    return f"{schema.type} {name}" if name else str(schema.type)
+    if schema.type not in {"record", "enum", "fixed"}:
+        return str(schema.type)
+    size = f" of {schema.size} bytes" if isinstance(schema, FixedSchema) else ""
+    return f"{schema.type} {schema.name}{size}"
 
 
 def _logical_changes(reader: Any, writer: Any, at: str) -> Iterator[str]:
