@@ -22,6 +22,19 @@ from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Told
 from tests.support.scripted_service.service import scripted_service
 
+MOST_QUESTIONS = 30
+
+
+class PatientBroker(MemoryBroker):
+    """Ends a test that asks it without end."""
+
+    questions = 0
+
+    def list_offsets(self, specs: dict[TopicPartition, Any], **more: Any) -> dict[TopicPartition, Any]:
+        self.questions += 1
+        assert self.questions < MOST_QUESTIONS, "it is asked without end"
+        return super().list_offsets(specs, **more)
+
 
 class WritingClient(AssignedConsumer):
     """Writes to the broker and reads from it; the log that it reads is the broker's."""
@@ -58,7 +71,7 @@ class Bench:
     """An outsider, and what stands on the broker's side."""
 
     def __init__(self, service: Service) -> None:
-        self.service, self.broker = service, MemoryBroker([topic.name for topic in service.inputs])
+        self.service, self.broker = service, PatientBroker([topic.name for topic in service.inputs])
         self.client, self.group = WritingClient(self.broker), WritingClient(self.broker)
         self.outsider = Outsider("there:9092", service, self.reach)
 
@@ -220,3 +233,10 @@ def test_the_last_dead_letter_that_holds_a_key_back_is_discarded(bench: Bench) -
         partition,
         1,
     )
+
+
+def test_its_consumers_are_closed_with_its_block(bench: Bench) -> None:
+    with bench.outsider as outsider:
+        assert outsider is bench.outsider
+        assert not bench.client.is_closed
+    assert (bench.client.is_closed, bench.group.is_closed) == (True, True)

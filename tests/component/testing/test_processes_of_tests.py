@@ -57,7 +57,7 @@ def test_a_process_is_killed_with_its_block(tmp_path: Path) -> None:
 
 def test_a_process_that_ends_without_its_word_is_not_waited_for(tmp_path: Path) -> None:
     with process(PROGRAM, tmp_path) as service, pytest.raises(AssertionError, match=r"ended without 'ready': up \["):
-        service.until_logged("ready")
+        service.until_logged("ready", limit_s=20)
 
 
 def test_a_process_that_was_not_started_is_not_there_to_be_stopped(tmp_path: Path) -> None:

@@ -9,18 +9,25 @@ import pytest
 
 from ensemble.testing.on_kafka import LoopThread
 
+MOST_QUESTIONS = 400
+
 
 class LoopDouble:
     """Runs until it is stopped, or fails at once, or when it is told to."""
 
     def __init__(self, *, fails: bool = False) -> None:
-        self.is_ready, self.fails, self.partitions = False, fails, [0, 1]
-        self.end = threading.Event()
+        self.has_begun, self.fails, self.partitions = False, fails, [0, 1]
+        self.end, self._questions = threading.Event(), iter(range(MOST_QUESTIONS))
+
+    @property
+    def is_ready(self) -> bool:
+        assert next(self._questions, None) is not None, "it is asked without end"
+        return self.has_begun
 
     def run(self) -> None:
         if not self.fails:
-            self.is_ready = True
-            assert self.end.wait(30)
+            self.has_begun = True
+            assert self.end.wait(20)
         if self.fails:
             raise RuntimeError("the loop has failed")
 

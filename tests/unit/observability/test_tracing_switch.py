@@ -95,3 +95,21 @@ assert sender_tracing(Settings().telemetry, "web") is None
 print([name for name in sys.modules if name.startswith("opentelemetry")])
 """
     assert run_python(script).strip() == "[]"
+
+
+def test_libraries_export_by_the_service_s_provider_unless_there_is_one() -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="needs the extra `otel`")
+    script = """
+from opentelemetry import trace
+from ensemble.observability.tracing_switch import ServiceTracing, sender_tracing
+from ensemble.settings import Settings
+telemetry = Settings().telemetry
+services = [ServiceTracing(telemetry, name, "7") for name in ("shop", "other")]
+print([[type(each).__name__ for each in service.interceptors] for service in services])
+print([trace.get_tracer_provider().resource.attributes[f"service.{key}"] for key in ("name", "instance.id")])
+closing = [*services, sender_tracing(telemetry, "web")]
+print([each.close() for each in closing])
+"""
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+    output = run_python(script, **endpoint, OTEL_SERVICE_NAME="", OTEL_RESOURCE_ATTRIBUTES="")
+    assert output.splitlines() == ["[['Tracing'], ['Tracing']]", "['shop', '7']", "[None, None, None]"]

@@ -17,7 +17,7 @@ class EngineDouble:
         self.log, self.status, self.done = list(log), status, list[str]()
         self.settings: dict[str, str] = {}
         self.ports: dict[str, Any] = {}
-        self.image = "an/image"
+        self.image, self.questions = "an/image", 0
 
     host = "localhost"
     refusal: Exception | None = None
@@ -44,6 +44,8 @@ class EngineDouble:
         return self
 
     def logs(self) -> bytes:
+        self.questions += 1
+        assert self.questions < 10, "it is asked without end"
         return b"\n".join(self.log)
 
     def reload(self) -> None:
@@ -115,6 +117,13 @@ def test_a_broker_that_ends_at_its_start_is_removed() -> None:
     with pytest.raises(ContainerError, match=r"^an/image did not start: it said nothing$"):
         broker_on(engine).start()
     assert engine.done[-1] == "stop"
+
+
+def test_a_broker_that_ends_on_its_way_is_not_waited_for() -> None:
+    engine = EngineDouble(b"one", b"java.io.IOException: no space")
+    with pytest.raises(ContainerError, match=r"^an/image did not start: java\.io\.IOException: no space$"):
+        started(engine)
+    assert engine.done == ["reload"] * 3
 
 
 def test_its_image_is_its_own_or_the_environments_or_the_projects(monkeypatch: pytest.MonkeyPatch) -> None:
