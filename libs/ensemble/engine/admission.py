@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Final
 
 from ensemble.engine.batch import Batch
 from ensemble.engine.interception import InterceptedLayer
 from ensemble.engine.items import RecordItem
-from ensemble.engine.routes import Input, source_of
+from ensemble.engine.routes import Input, Route, source_of
 from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UnhandledMessage
 from ensemble.messages.codec import PREFIX_LENGTH
 from ensemble.messages.records import (
     MAX_KEY_BYTES,
     ConsumedRecord,
     StoredRecord,
-    bounded_id,
     message_id,
     place_name,
-    place_of,
-    trace_in,
 )
 from ensemble.partitioning import partition_of
 from ensemble.service.service import Service
 from ensemble.state.deduplication import SeenWindow, window_entry, with_content
 from ensemble.state.unit_of_work import RecordLayer
 
-_NO_HEADERS: Final[dict[str, bytes]] = {}
 _NO_IDS: Final[Mapping[str, str]] = {}
 
 
@@ -40,11 +35,10 @@ class Admission:
         self.topic_ids = _NO_IDS
         """The id of each topic, where the transport has ids: a topic that was made again has places of its own."""
 
-    def admit(self, item: RecordItem, layer: RecordLayer) -> bool:
+    def admit(self, record: ConsumedRecord, route: Route, layer: RecordLayer) -> bool:
         """Set the layer up for a record. Return False if it is a duplicate. Raises MisplacedRecord or ReusedId."""
-        record = item.record
-        key = record.key()
-        identify(record, layer, self._batch.time)
+        layer.take_up(record, self._batch.time)
+        key = layer.key
         if not key:
             raise MisplacedRecord(
                 "the record has no key, so nobody can say whose order it belongs to; publish it with its key "
@@ -54,7 +48,7 @@ class Admission:
             raise MisplacedRecord(f"the record's key takes {len(key)} bytes, the limit is {MAX_KEY_BYTES}")
         if not key.isascii():
             _check_text(key)
-        if not item.input_topic.topic.from_outside:  # `is_external`, without a call for each record
+        if not route.topic.from_outside:  # `is_external`, without a call for each record
             return True
         right = partition_of(key, self._partitions)
         if right != self._partition:
@@ -62,14 +56,18 @@ class Admission:
                 f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self._partition}; "
                 "produce with partitioner=murmur2_random"
             )
-        if self._seen is not None and layer.source not in self._own_sources and self._is_duplicate(item, layer):
+        if (
+            self._seen is not None
+            and layer.source not in self._own_sources
+            and self._is_duplicate(record, route, layer)
+        ):
             self._batch.counts.duplicates += 1
             return False
         return True
 
     def drop_if_handled(self, item: RecordItem) -> bool:
         """Return whether an outsider's record was handled before, which is counted: it need not even wait."""
-        if self._seen is None or not item.input_topic.topic.is_external:
+        if self._seen is None or not item.route.topic.is_external:
             return False
         record = item.record
         entry, key, own_id = entry_of(record, item.rule.name, self.topic_ids), record.key() or b"", message_id(record)
@@ -79,14 +77,13 @@ class Admission:
         self._batch.counts.duplicates += was_handled
         return was_handled
 
-    def _is_duplicate(self, item: RecordItem, layer: RecordLayer) -> bool:
+    def _is_duplicate(self, record: ConsumedRecord, route: Route, layer: RecordLayer) -> bool:
         """Return whether an outsider's record was handled before; if not, its entry is on the layer.
 
         Services of the catalogue write in transactions, so what they send is there once. Raises ReusedId.
         """
         assert self._seen is not None, "the caller has asked"
-        record = item.record
-        entry = _entry_of(record, item.rule.name, layer.source, layer.message_id, topic_ids=self.topic_ids)
+        entry = _entry_of(record, route.rule.name, layer.source, layer.message_id, topic_ids=self.topic_ids)
         earlier = self._seen.entry_like(entry)
         if earlier is not None and not _is_repetition(record, entry, earlier):
             raise ReusedId(
@@ -102,20 +99,19 @@ class Admission:
         return input_id != place_name(record) and self._seen.has_id(key, input_id)
 
     def remember(self, layer: RecordLayer) -> None:
-        """Count the layer's record, which was handled, and remember it: the same one again is a duplicate."""
-        self._batch.counts.handled += 1
-        if layer.window_entry and self._seen is not None:
+        """Remember the layer's record, which was handled: the same one again is a duplicate."""
+        if self._seen is not None:
             self._seen.add(layer.window_entry, self._batch.now)
 
 
 class InterceptedAdmission(Admission):
     """Checks records whose handling is intercepted: interceptors see the record itself, headers included."""
 
-    def admit(self, item: RecordItem, layer: RecordLayer) -> bool:
+    def admit(self, record: ConsumedRecord, route: Route, layer: RecordLayer) -> bool:
         """Check a record, and leave it on the layer. Returns and raises like `Admission.admit`."""
         if isinstance(layer, InterceptedLayer):
-            layer.record = item.record
-        return super().admit(item, layer)
+            layer.record = record
+        return super().admit(record, route, layer)
 
 
 def entry_of(record: ConsumedRecord, message: str, topic_ids: Mapping[str, str] = _NO_IDS) -> bytes:
@@ -151,19 +147,6 @@ def _scope_of(record: ConsumedRecord, input_id: str, topic_ids: Mapping[str, str
     return topic if input_id != place_name(record) else f"{topic}@{topic_ids.get(topic, '')}"
 
 
-def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
-    """Set the layer up for `record`: its ids, its place, and the batch's `time` as a header value."""
-    raw_headers = record.headers()
-    headers = dict(raw_headers) if raw_headers else _NO_HEADERS
-    raw_id, correlation = headers.get("ce_id"), headers.get("ce_correlationid")
-    input_id = bounded_id(raw_id) if raw_id else place_name(record)
-    correlation_id = bounded_id(correlation) if correlation and correlation != raw_id else input_id
-    key, source, trace = record.key() or b"", headers.get("ce_source") or b"", trace_in(headers)
-    layer.begin(key, source, input_id, correlation_id=correlation_id, trace=trace, time=time, place=place_of(record))
-    if not trace:
-        layer.trace = _trace_of(layer.origin)
-
-
 def why_refused(input_topic: Input, record: ConsumedRecord, *, is_known: bool) -> TerminalError:
     """Return what is wrong with a record that no handler takes."""
     if record.value() is None:
@@ -182,8 +165,3 @@ def _check_text(key: bytes) -> None:
         raise MisplacedRecord(
             f"the record's key is no UTF-8 text ({error.reason}); publish it with its key field"
         ) from error
-
-
-def _trace_of(origin: str) -> str:
-    """Return a trace for a record without one: the same whenever it is handled."""
-    return blake2b(origin.encode(), digest_size=16).hexdigest()

@@ -102,7 +102,10 @@ class NewSchemas:
             owner_and_decoder = self._owner_and_decoder(input_topic, label)
             if owner_and_decoder is None:
                 return None
-            self._routes[place] = _route_if_handled(self._compiled.service, self._compiled.limits, *owner_and_decoder)
+            (message, read), compiled, topic = owner_and_decoder, self._compiled, input_topic.topic
+            self._routes[place] = _route_if_handled(
+                compiled.service, compiled.limits, topic, message=message, read=read
+            )
         return self._routes[place]
 
     def is_known(self, input_topic: Input, label: bytes | None) -> bool:
@@ -194,7 +197,7 @@ def _inputs(service: Service, limits: Limits, sources: SchemaSourceSelector) -> 
 def _input(service: Service, limits: Limits, topic: Topic, sources: SchemaSourceSelector) -> Input:
     codec = codec_of(topic, sources)
     routes = {
-        label: _route_if_handled(service, limits, message, read)
+        label: _route_if_handled(service, limits, topic, message=message, read=read)
         for message in topic.messages
         for label, read in codec.decoders_for(message).items()
     }
@@ -202,11 +205,14 @@ def _input(service: Service, limits: Limits, topic: Topic, sources: SchemaSource
     return Input(topic, codec, handled, frozenset(routes.keys() - handled.keys()))
 
 
-def _route_if_handled(service: Service, limits: Limits, message: type[Message], read: Decoder[Message]) -> Route | None:
+def _route_if_handled(
+    service: Service, limits: Limits, topic: Topic, *, message: type[Message], read: Decoder[Message]
+) -> Route | None:
     handlers = tuple(handler for handler in service.handlers if handler.subject is message)
     if not handlers:
         return None
     return Route(
+        topic,
         message,
         read,
         handlers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import ClassVar
 
-from ensemble.engine.routes import FailureRule, Input, Route, TimerRoute
+from ensemble.engine.routes import FailureRule, Route, TimerRoute
 from ensemble.errors import EnsembleError, UndecodableRecord
 from ensemble.messages.message import Command, Message
 from ensemble.messages.records import ConsumedRecord, StoredRecord
@@ -30,14 +30,15 @@ class Outcome(Enum):
 class RecordItem:
     """A record with its route. Its message is decoded at most once."""
 
-    __slots__ = ("_key", "_message", "input_topic", "record", "route")
+    __slots__ = ("_key", "_message", "record", "route")
     stage: ClassVar[str] = "handle"
 
-    def __init__(self, record: ConsumedRecord, input_topic: Input, route: Route, key: bytes | None = None) -> None:
-        """Put `record` on its way; `key` is its parking key if that is known already."""
-        self.record, self.input_topic, self.route = record, input_topic, route
-        self._key = key
-        self._message: Message | None = None
+    def __init__(
+        self, record: ConsumedRecord, route: Route, *, key: bytes | None = None, message: Message | None = None
+    ) -> None:
+        """Put `record` on its way; `key` is its parking key, and `message` what it says, if that is known already."""
+        self.record, self.route = record, route
+        self._key, self._message = key, message
 
     @property
     def rule(self) -> FailureRule:

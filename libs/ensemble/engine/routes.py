@@ -36,8 +36,9 @@ class FailureRule:
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """The handlers of one readable message type, and how its records are read and parked."""
+    """The handlers of one readable message type of a topic, and how its records are read and parked."""
 
+    topic: Topic
     message: type[Message]
     read: Decoder[Message]
     handlers: tuple[Handler, ...]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from ensemble.engine.admission import Admission, InterceptedAdmission, identify, why_refused
+from ensemble.engine.admission import Admission, InterceptedAdmission, why_refused
 from ensemble.engine.async_calls import EXITS, AsyncCall, AsyncCalls, call_handlers, call_slots, failure_of
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
@@ -84,7 +84,7 @@ class PartitionTask:
         self.calls = AsyncCalls()
         admission = Admission if plan.interception is None else InterceptedAdmission
         self._admission = admission(batch, stores.seen, partition, plan.service)
-        parking = stores.parking
+        self._parking = parking = stores.parking
         self._failures = Failures(plan, partition, batch, parking=parking, breakers=breakers)
         self.parked = ParkedKeys(
             plan,
@@ -118,10 +118,19 @@ class PartitionTask:
 
         Behind a parked key it is parked. Raises SchemasUnavailable or Stopped if the record could not be taken.
         """
-        topic, offset = record.topic(), record.offset()
-        self.positions[topic] = offset + 1  # type: ignore[index,operator]  # a consumed record has both
+        topic, offset, parking = record.topic(), record.offset(), self._parking
+        input_topic = self.plan.inputs[topic]  # type: ignore[index]  # a consumed record has both
+        label = input_topic.codec.label_of(record)
+        route = None if label is None else input_topic.routes.get(label)
+        self.positions[topic] = offset + 1  # type: ignore[index,operator]  # as above
+        has_cares = (
+            self.calls.queued or parking.keys or parking.pauses or self._breakers.watched
+        )  # `needs_care` as well
+        if not (route is None or route.is_async or has_cares):
+            self._run(record, route)  # as nearly all records: nothing can be in its way, so nothing is asked about it
+            return
         try:
-            self._process(record, self.plan.inputs[topic])  # type: ignore[index]  # as above
+            self._process(record, input_topic)
         except (SchemasUnavailable, Stopped):
             self.positions[topic] = offset  # type: ignore[index,assignment]  # as above
             raise
@@ -133,12 +142,12 @@ class PartitionTask:
         """
         input_topic = self.plan.inputs[record.topic() or ""]
         route = self._route_of(input_topic, record)
-        item = RecordItem(record, input_topic, route) if route is not None else None
+        item = RecordItem(record, route) if route is not None else None
         if item is None or item.key in self.stores.parking.keys:
             self.take(record)
             return
         self.positions[record.topic() or ""] = (record.offset() or 0) + 1
-        identify(record, self._layer, self._batch.time)
+        self._layer.take_up(record, self._batch.time)
         self._failures.settle(item, error, self._layer)
 
     def probe_candidates(self) -> Iterable[ProbeCandidate]:
@@ -193,13 +202,19 @@ class PartitionTask:
         if route is None:
             self._refuse(record, input_topic)
             return
-        item = RecordItem(record, input_topic, route)
+        if self.parked.needs_care or route.is_async or self.calls.queued:
+            self._run_if_free(RecordItem(record, route))
+        else:
+            self._run(record, route)
+
+    def _run_if_free(self, item: RecordItem) -> None:
+        """Handle a record that may have to wait: for its key, or for a call that it, or its key, needs."""
         if self.parked.needs_care and self._drop_or_park(item):
             return
-        if route.is_async or (self.calls.queued and record.key() in self.calls.queued):
+        if item.route.is_async or item.record.key() in self.calls.queued:
             self.calls.add(AsyncCall(item, self.plan.new_layer()))
         else:
-            self._run(item)
+            self._run(item.record, item.route, item)
 
     def _route_of(self, input_topic: Input, record: ConsumedRecord) -> Route | None:
         """Return the route of a record, also of a schema that came up after start, or None if no handler takes it."""
@@ -218,7 +233,7 @@ class PartitionTask:
         if input_topic is not None and is_known and not self._owns_commands(input_topic):
             self.counts.skipped += 1
             return
-        identify(record, self._layer, self._batch.time)
+        self._layer.take_up(record, self._batch.time)
         unread = UnhandledMessage(f"{record.topic()} is not read here")
         error = unread if input_topic is None else why_refused(input_topic, record, is_known=is_known)
         if isinstance(error, UnknownSchema) and (reason := self._new_schemas.why_unreadable(label)):
@@ -228,33 +243,31 @@ class PartitionTask:
     def _owns_commands(self, input_topic: Input) -> bool:
         return input_topic.topic.owner == self.plan.service.name and issubclass(input_topic.topic.messages[0], Command)
 
-    def _run(self, item: RecordItem) -> Outcome:
-        """Handle a record now; a failure is settled."""
+    def _run(self, record: ConsumedRecord, route: Route, item: RecordItem | None = None) -> Outcome:
+        """Handle a record now; a failure is settled. What is known of it by now is `item`."""
+        layer, message, outcome = self._layer, None, Outcome.DUPLICATE
         try:
-            outcome = self._handle(item, self._layer)
+            if current_layer.get() is not layer:
+                current_layer.set(layer)
+            if self._admission.admit(record, route, layer):
+                message = route.read(record.value()) if item is None else item.message
+                for seed, handle in self._bound.get(route) or self._bind(route):
+                    layer.seed = f"{seed}{layer.origin}/"
+                    handle(message)
+                self._keep_effects(layer)
+                outcome = Outcome.HANDLED
         except (Exception, *EXITS) as error:  # noqa: BLE001  whatever a handler raises is settled here
-            return self._failures.settle(item, failure_of(error), self._layer)
+            item = item or RecordItem(record, route, message=message)
+            return self._failures.settle(item, failure_of(error), layer)
         if self._breakers.watched:
-            self._failures.succeeded(item, outcome)
+            self._failures.succeeded(item or RecordItem(record, route, message=message), outcome)
         return outcome
 
-    def _handle(self, item: RecordItem, layer: RecordLayer) -> Outcome:
-        if current_layer.get() is not layer:
-            current_layer.set(layer)
-        if not self._admission.admit(item, layer):
-            return Outcome.DUPLICATE
-        route = item.route
-        message, origin = item.message, layer.origin
-        for seed, handle in self._bound.get(route) or self._bind(route):
-            layer.seed = f"{seed}{origin}/"
-            handle(message)
-        self._keep_effects(layer)
-        return Outcome.HANDLED
-
     def _keep_effects(self, layer: RecordLayer) -> None:
-        layer.seal()
         layer.merge(self._batch.outputs)
-        self._admission.remember(layer)
+        self.counts.handled += 1
+        if layer.window_entry:
+            self._admission.remember(layer)
 
     def _bind(self, route: Route | TimerRoute) -> BoundHandlers:
         pairs = zip(route.seeds, route.handlers, strict=True)
@@ -298,7 +311,7 @@ class PartitionTask:
         if input_topic is None or route is None:
             self._refuse(record, input_topic)
             return Outcome.SKIPPED
-        return self._try_record(RecordItem(record, input_topic, route, key))
+        return self._try_record(RecordItem(record, route, key=key))
 
     def _try_record(self, item: RecordItem) -> Outcome:
         if self.parked.park_if_blocked(item):
@@ -306,7 +319,7 @@ class PartitionTask:
         if item.route.is_async:
             self.calls.add(AsyncCall(item, self.plan.new_layer(), is_parked=True))
             return Outcome.WAITING
-        return self._run(item)
+        return self._run(item.record, item.route, item)
 
     def _try_timer(self, item: TimerItem) -> Outcome:
         if not item.is_live:
@@ -336,7 +349,7 @@ class PartitionTask:
         """Call the handlers of a record; their effects stay on the call's layer."""
         item, layer = call.item, call.layer
         current_layer.set(layer)
-        call.is_duplicate = not self._admission.admit(item, layer)
+        call.is_duplicate = not self._admission.admit(item.record, item.route, layer)
         if call.is_duplicate:
             return
         if not call.is_parked and (reason := why_oversized(item.record, item.key)):
@@ -389,13 +402,12 @@ class PartitionTask:
             for seed, handle in self._bound.get(item.route) or self._bind(item.route):
                 layer.seed = f"{seed}{layer.origin}/"
                 handle(item.timer)
-            layer.seal()
+            layer.merge(self._batch.outputs)
         except (Exception, *EXITS) as error:  # noqa: BLE001  whatever a handler raises is settled here
             outcome = self._failures.settle(item, failure_of(error), layer)
             if outcome.is_done:
                 self._end_timer(item)
             return outcome
-        layer.merge(self._batch.outputs)
         if self._breakers.watched:
             self._failures.succeeded(item, Outcome.HANDLED)
         return Outcome.HANDLED
@@ -403,7 +415,6 @@ class PartitionTask:
     def _end_timer(self, item: TimerItem) -> None:
         """End a timer without running its handlers."""
         self._timers.begin(item.timer, self._layer)
-        self._layer.seal()
         self._layer.merge(self._batch.outputs)
 
     def next_timer(self) -> int | None:

@@ -72,8 +72,8 @@ class StateStore(Protocol[S]):
     def set(self, key: str, state: S) -> None:
         """Stage the new state of `key`; one changelog record per key and transaction.
 
-        The record fails with OversizedOutput if the state and its key take more than 1 MB, and with UnencodableMessage
-        for a value that its schema cannot hold.
+        Raises OversizedOutput if the state and its key take more than 1 MB, and UnencodableMessage for a value that its
+        schema cannot hold: it is encoded now.
         """
 
     def delete(self, key: str) -> None:

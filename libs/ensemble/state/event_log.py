@@ -57,7 +57,6 @@ class StagedEventLog:
     def __init__(self, store: EventLogStore, layer: RecordLayer, routes: Mapping[type, OutputRoute]) -> None:
         self._store, self._layer, self._routes = store, layer, routes
         self._appended: list[tuple[bytes, Event]] = []
-        layer.staged.append(self)
 
     def get_events(self, key: str, *types: type[E]) -> Sequence[E]:
         raw_key = self._layer.scoped(key)
@@ -69,10 +68,9 @@ class StagedEventLog:
             route = fact_route(self._routes, fact)
             key = self._layer.scoped(route.key_of(fact))
             self._layer.stage(route, fact)
+            if not self._appended:
+                self._layer.staged.append(self)
             self._appended.append((key, fact))
-
-    def seal(self) -> None:
-        """Do nothing: facts are encoded as they are appended."""
 
     def merge(self) -> None:
         for key, fact in self._appended:

@@ -221,7 +221,6 @@ class StagedEventSourced:
         self._store, self._layer, self._routes = store, layer, routes
         self._writes: Writes = {}
         self._fact_count = 0
-        layer.staged.append(self)
 
     def get(self, key: str) -> Any:
         return self._store.aggregate(self._layer.scoped(key), _StagedEntries(self._store, self._writes))
@@ -234,10 +233,13 @@ class StagedEventSourced:
             numbered, number, headers = self._store.number(key, fact, entries)
             writes = self._store.apply_fact(key, numbered, number, entries)
             self._layer.stage(route, numbered, headers)  # it may refuse the fact, which then changes nothing
+            if not self._fact_count:
+                self._layer.staged.append(self)
+                self._layer.checks.append(self._require_room)
             self._writes.update(writes)
             self._fact_count += 1
 
-    def seal(self) -> None:
+    def _require_room(self) -> None:
         """Check that a snapshot can hold each entry, so that the record that makes one too large is the one to fail.
 
         Facts are encoded already, entries are when a snapshot is taken.
@@ -246,10 +248,9 @@ class StagedEventSourced:
             self._store.require_room(key, entry)
 
     def merge(self) -> None:
-        if self._fact_count:
-            self._store.batch.update(self._writes)
-            self._store.batch_fact_count += self._fact_count
-            self.discard()
+        self._store.batch.update(self._writes)
+        self._store.batch_fact_count += self._fact_count
+        self.discard()
 
     def discard(self) -> None:
         self._writes, self._fact_count = {}, 0

@@ -38,7 +38,7 @@ class KeyedStore(Generic[S]):
         self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
         """What the batch has written: the state and its bytes; both None remove the key."""
         self._decoded: OrderedDict[bytes, S] = OrderedDict()
-        """Committed states that are kept decoded, the one decoded or written longest ago first."""
+        """Committed states that are kept decoded, in the order in which they came."""
         self._tree: KeyTree | None = None
         """The committed keys; made when those below one are first asked for."""
 
@@ -65,15 +65,14 @@ class KeyedStore(Generic[S]):
 
     def _decode(self, key: bytes, value: bytes) -> S:
         state: S = self.codec.decode(key, value)
-        self._cache(key, state)
+        self._decoded[key] = state
+        self._forget_oldest()
         return state
 
-    def _cache(self, key: bytes, state: S) -> None:
-        """Keep a committed state decoded; beyond the limit, the one decoded or written longest ago is forgotten."""
+    def _forget_oldest(self) -> None:
+        """Keep no more states decoded than the limit: one in use that goes is decoded once more, and is the newest."""
         decoded = self._decoded
-        decoded[key] = state
-        decoded.move_to_end(key)
-        if len(decoded) > _DECODED_LIMIT:
+        while len(decoded) > _DECODED_LIMIT:
             decoded.popitem(last=False)
 
     def changes(self) -> Sequence[Change]:
@@ -83,19 +82,19 @@ class KeyedStore(Generic[S]):
         return [key for key, (_, value) in self.batch.items() if self.committed.get(key) != value]
 
     def commit(self) -> None:
-        committed, cache, tree = self.committed, self._cache, self._tree
+        committed, decoded, tree = self.committed, self._decoded, self._tree
         for key, (state, value) in self.batch.items():
             if value is None or state is None:
                 committed.pop(key, None)
-                self._decoded.pop(key, None)
+                decoded.pop(key, None)
                 if tree is not None:
                     tree.discard(key)
             else:
-                committed[key] = value
-                cache(key, state)
+                committed[key], decoded[key] = value, state
                 if tree is not None:
                     tree.add(key)
         self.batch.clear()
+        self._forget_oldest()
 
     def abort(self) -> None:
         self.batch.clear()
@@ -117,24 +116,27 @@ class KeyedStore(Generic[S]):
 
 
 class StagedState(Generic[S]):
-    """The `StateStore[S]` port of one record layer: reads go through to the batch, writes stay here until `merge`."""
+    """The `StateStore[S]` port of one record layer: reads go through to the batch, writes stay here until `merge`.
 
-    __slots__ = ("_layer", "_sealed", "_store", "_writes")
+    A state is encoded when it is set, so that the record which sets one that cannot be kept is the one that fails.
+    """
+
+    __slots__ = ("_encode", "_layer", "_store", "_writes")
 
     def __init__(self, store: KeyedStore[S], layer: RecordLayer) -> None:
-        self._store, self._layer = store, layer
-        self._writes: dict[bytes, S | None] = {}
-        self._sealed: dict[bytes, tuple[S | None, bytes | None]] = {}
-        """The writes with their bytes, as `KeyedStore.batch` has them."""
-        layer.staged.append(self)
+        self._store, self._layer, self._encode = store, layer, store.codec.encode
+        self._writes: dict[bytes, tuple[S | None, bytes | None]] = {}
+        """As `KeyedStore.batch` has them."""
 
     @overload
     def get(self, key: str) -> S | None: ...
     @overload
     def get(self, key: str, default: S) -> S: ...
     def get(self, key: str, default: S | None = None) -> S | None:
-        raw_key = self._layer.scoped(key)
-        state = self._writes[raw_key] if raw_key in self._writes else self._store.get(raw_key)
+        layer, writes, raw_key = self._layer, self._writes, key.encode()
+        if raw_key != layer.key:
+            layer.require_scope(raw_key)
+        state = writes[raw_key][0] if raw_key in writes else self._store.get(raw_key)
         return default if state is None else state
 
     def items(self, prefix: str) -> Sequence[tuple[str, S]]:
@@ -145,23 +147,23 @@ class StagedState(Generic[S]):
         return [(key, state) for key, state in states if state is not None]
 
     def set(self, key: str, state: S) -> None:
-        self._writes[self._layer.scoped(key)] = state
+        layer, raw_key = self._layer, key.encode()
+        if raw_key != layer.key:
+            layer.require_scope(raw_key)
+        value = self._encode(state, raw_key)
+        if not self._writes:
+            layer.staged.append(self)
+        self._writes[raw_key] = (state, value)
 
     def delete(self, key: str) -> None:
-        self._writes[self._layer.scoped(key)] = None
-
-    def seal(self) -> None:
-        if self._writes:
-            encode = self._store.codec.encode
-            for key, state in self._writes.items():
-                self._sealed[key] = (state, encode(state, key))
+        raw_key = self._layer.scoped(key)
+        if not self._writes:
+            self._layer.staged.append(self)
+        self._writes[raw_key] = (None, None)
 
     def merge(self) -> None:
-        if self._sealed:
-            self._store.batch.update(self._sealed)
-            self._sealed.clear()
-            self._writes.clear()
+        self._store.batch.update(self._writes)
+        self._writes.clear()
 
     def discard(self) -> None:
         self._writes.clear()
-        self._sealed.clear()

@@ -1,6 +1,6 @@
 """The record layer: everything one record's handlers stage, discarded as a whole when they fail.
 
-A layer is sealed (its state encoded, so that nothing can fail later) and then merged into its partition's batch.
+What is staged is encoded at once, so that nothing can fail when the layer is merged into its partition's batch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from typing import Any, Protocol
 from ensemble.errors import OutOfScope, OversizedOutput, UndeclaredOutput, UnencodableMessage
 from ensemble.messages.cloud_events import type_headers
 from ensemble.messages.message import Event, Message
-from ensemble.messages.records import MAX_KEY_BYTES, Headers, RecordPlace
+from ensemble.messages.records import (
+    MAX_KEY_BYTES,
+    ConsumedRecord,
+    Headers,
+    RecordPlace,
+    bounded_id,
+    place_name,
+    place_of,
+    trace_in,
+)
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.catalogue import MAX_RECORD_BYTES, Topic
 from ensemble.service.codecs import codec_of
@@ -26,13 +35,10 @@ current_layer: ContextVar[RecordLayer | None] = ContextVar("current_layer", defa
 
 
 class StagedPort(Protocol):
-    """A port over one store, with the writes of one record."""
-
-    def seal(self) -> None:
-        """Encode the writes, so that `merge` cannot fail."""
+    """A port over one store, with the writes of one record; it is on its layer's `staged` while it has some."""
 
     def merge(self) -> None:
-        """Move the writes to the store's batch."""
+        """Move the writes to the store's batch, which cannot fail."""
 
     def discard(self) -> None:
         """Forget the writes."""
@@ -57,15 +63,15 @@ def output_route(source: bytes, message: type[Message], topic: Topic, sources: S
 
 
 class RecordLayer:
-    """The effects of one record. `begin` sets it up for a record; `seal` then `merge`, or `discard`, ends it.
+    """The effects of one record. `begin` sets it up for a record; `merge`, or `discard`, ends it.
 
     Also the `CurrentRecord` port. `seed` is set before each handler: a text that stands for the handler and the input,
     from which the ids of the handler's messages follow.
     """
 
     __slots__ = (
+        "checks",
         "correlation_id",
-        "is_open",
         "key",
         "message_id",
         "offset",
@@ -86,11 +92,26 @@ class RecordLayer:
     def __init__(self) -> None:
         self.outputs: list[Output] = []
         self.staged: list[StagedPort] = []
+        self.checks: list[Callable[[], None]] = []
+        """What may still fail the record when its handlers have returned."""
         self.ports: dict[int, Any] = {}
         self.seed = ""
-        self.is_open = False
-        """Whether effects may be staged that are not merged."""
         self.begin(b"", b"", "", correlation_id="", trace="", time="", place=("", -1, -1))
+
+    def take_up(self, record: ConsumedRecord, time: str) -> None:
+        """Set up the layer for a record: its ids, its place, and the batch's `time` as a header value."""
+        if self.outputs or self.staged:
+            self.discard()
+        headers = dict(record.headers() or ())
+        raw_id, correlation = headers.get("ce_id"), headers.get("ce_correlationid")
+        self.key = key = record.key() or b""
+        self.source = source = headers.get("ce_source") or b""
+        self.message_id = message_id = bounded_id(raw_id) if raw_id else place_name(record)
+        self.correlation_id = bounded_id(correlation) if correlation and correlation != raw_id else message_id
+        self.origin = origin = f"{key!r}{source!r}{message_id}"
+        self.trace = trace_in(headers.get("traceparent")) or _trace_of(origin)
+        self.time, self.ordinal, self.window_entry = time, 0, b""
+        self.topic, self.partition, self.offset = place_of(record)
 
     def begin(  # noqa: PLR0913  the rest is keyword-only
         self,
@@ -109,9 +130,8 @@ class RecordLayer:
 
         Whatever an earlier record has staged and not merged is forgotten: no record puts out another one's effects.
         """
-        if self.is_open:
+        if self.outputs or self.staged:
             self.discard()
-        self.is_open = True
         self.key, self.source, self.message_id = key, source, message_id
         self.origin = f"{key!r}{source!r}{message_id}"
         self.correlation_id, self.trace, self.time = correlation_id, trace, time
@@ -128,12 +148,17 @@ class RecordLayer:
     def scoped(self, key: str) -> bytes:
         """Return `key` in bytes. Raises OutOfScope unless it is the record's key or a key below it."""
         raw_key = key.encode()
-        if raw_key != self.key and not raw_key.startswith(self.key + b"/"):
+        if raw_key != self.key:
+            self.require_scope(raw_key)
+        return raw_key
+
+    def require_scope(self, key: bytes) -> None:
+        """Raise OutOfScope unless `key`, which is not the record's, lies below the record's."""
+        if not key.startswith(self.key + b"/"):
             raise OutOfScope(
-                f"state of key {key!r} touched while handling key {self.key.decode(errors='replace')!r}: only "
+                f"state of key {key.decode()!r} touched while handling key {self.key.decode(errors='replace')!r}: only "
                 "that key, or keys below it, are this partition's"
             )
-        return raw_key
 
     def stage(self, route: OutputRoute, message: Message, more: Sequence[tuple[str, bytes]] = ()) -> None:
         """Encode `message` and stage it, with `more` headers.
@@ -165,29 +190,36 @@ class RecordLayer:
         """Stage a message that tells of a failure which is settled already."""
         self.stage(route, message)
 
-    def seal(self) -> None:
-        """Encode the writes to state. Raises OversizedOutput if a changelog would not take one."""
-        for port in self.staged:
-            port.seal()
-
     def merge(self, outputs: list[Output]) -> None:
         """Move the messages to `outputs`, which are the batch's, and the writes to the stores' batches.
 
-        It cannot fail after `seal`.
+        All of them or none: raises OversizedOutput if a snapshot would not hold what the record has made of an entry.
         """
+        if self.checks:
+            for check in self.checks:
+                check()
+            self.checks.clear()
         if self.outputs:
             outputs += self.outputs
             self.outputs.clear()
-        for port in self.staged:
-            port.merge()
-        self.is_open = False
+        if self.staged:
+            for port in self.staged:
+                port.merge()
+            self.staged.clear()
 
     def discard(self) -> None:
         """Forget the messages and the writes."""
         self.outputs.clear()
         for port in self.staged:
             port.discard()
+        self.staged.clear()
+        self.checks.clear()
         self.ordinal = 0
+
+
+def _trace_of(origin: str) -> str:
+    """Return a trace for a record without one: the same whenever it is handled."""
+    return blake2b(origin.encode(), digest_size=16).hexdigest()
 
 
 def fact_route(routes: Mapping[type, OutputRoute], fact: Event) -> OutputRoute:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.engine.admission import identify
 from ensemble.messages.records import MAX_ID_BYTES, Headers, StoredRecord
 from ensemble.state.unit_of_work import RecordLayer
 from ensemble.testing.driver import ServiceTestDriver
@@ -93,11 +92,11 @@ def test_a_record_without_headers_is_known_by_its_place(driver: ServiceTestDrive
 def test_a_place_that_is_too_long_for_an_id_names_its_story_at_each_hop() -> None:
     # given a record without an id, of a topic whose name is as long as Kafka allows
     first, second = RecordLayer(), RecordLayer()
-    identify(StoredRecord("t" * 249, 0, 2**63 - 1, b"a", b""), first, "now")
+    first.take_up(StoredRecord("t" * 249, 0, 2**63 - 1, b"a", b""), "now")
 
     # when what it has led to is handled in its turn
     next_headers: Headers = [("ce_id", b"2"), ("ce_correlationid", first.correlation_id.encode())]
-    identify(StoredRecord("shop.events", 0, 0, b"a", b"", next_headers), second, "now")
+    second.take_up(StoredRecord("shop.events", 0, 0, b"a", b"", next_headers), "now")
 
     # then both are of one story
     assert second.correlation_id == first.correlation_id == first.message_id

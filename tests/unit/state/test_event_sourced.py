@@ -14,7 +14,7 @@ from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.service.stores import EventSourcedSpec
 from ensemble.state.aggregate_forms import OneState
 from ensemble.state.event_sourced import SEQUENCE_HEADER, EventSourcedStore, StagedEventSourced
-from ensemble.state.unit_of_work import OutputRoute, RecordLayer
+from ensemble.state.unit_of_work import Output, OutputRoute, RecordLayer
 from ensemble.system_messages.state import LedgerPosition
 from tests.support.scripted_service.messages import Booked, Stamped, Tally
 from tests.support.scripted_service.scripted_role import Purse
@@ -120,12 +120,15 @@ def test_the_record_that_makes_an_entry_too_large_is_the_one_that_fails() -> Non
     # when a record makes an entry larger than its changelog takes
     port.append(fact(1).model_copy(update={"label": "x" * MAX_RECORD_BYTES}))
 
-    # then its own layer cannot be sealed, and nothing of it is left
+    # then its own layer cannot be merged, and nothing of it is left
+    outputs: list[Output] = []
     with pytest.raises(OversizedOutput, match="takes 1000014 bytes"):
-        layer.seal()
+        layer.merge(outputs)
     layer.discard()
+    assert outputs == []
     port.append(fact(1))
-    layer.seal()
+    layer.merge(outputs)
+    assert len(outputs) == 1
 
 
 def test_a_fact_that_is_refused_changes_nothing_although_its_handler_goes_on() -> None:

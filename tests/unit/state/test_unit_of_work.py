@@ -22,8 +22,6 @@ class StagedWrites:
         self.staged = 0
         self.merged = 0
 
-    def seal(self) -> None: ...
-
     def merge(self) -> None:
         self.merged += self.staged
         self.staged = 0
@@ -38,9 +36,8 @@ def writes() -> StagedWrites:
 
 
 @pytest.fixture
-def layer(writes: StagedWrites) -> RecordLayer:
+def layer() -> RecordLayer:
     layer = RecordLayer()
-    layer.staged.append(writes)
     begin(layer, "first")
     return layer
 
@@ -51,13 +48,13 @@ def begin(layer: RecordLayer, input_id: str) -> None:
 
 def stage(layer: RecordLayer, writes: StagedWrites) -> None:
     layer.outputs.append(OUTPUT)
+    layer.staged.append(writes)
     writes.staged += 1
 
 
 def merged(layer: RecordLayer, writes: StagedWrites) -> tuple[int, int]:
     """Merge the layer. Return how many outputs and writes took effect."""
     outputs: list[Output] = []
-    layer.seal()
     layer.merge(outputs)
     return len(outputs), writes.merged
 

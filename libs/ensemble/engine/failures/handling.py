@@ -118,7 +118,7 @@ class Failures:
         """Return what to blame: a message under another key than its own is its sender's mistake."""
         if not (isinstance(error, OutOfScope | UnencodableMessage) and isinstance(item, RecordItem)):
             return error
-        message, key = item.message_if_readable, item.input_topic.topic.key
+        message, key = item.message_if_readable, item.route.topic.key
         if message is None or item.record.key() == str(getattr(message, key)).encode():
             return error
         return MisplacedRecord(f"{error}; the record's key is not its {key}")

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import structlog
 
-from ensemble.engine.admission import entry_of, identify
+from ensemble.engine.admission import entry_of
 from ensemble.engine.async_calls import AsyncCall, AsyncCalls
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService
@@ -152,7 +152,7 @@ class ParkedKeys:
     def _layer_of(self, item: Item) -> RecordLayer:
         """Return a layer for what follows from a record that is not tried now."""
         layer = self._new_layer()
-        identify(item.record, layer, self._batch.time)
+        layer.take_up(item.record, self._batch.time)
         return layer
 
     def park_in_flight(self, call: AsyncCall) -> None:
@@ -211,7 +211,7 @@ class ParkedKeys:
 
     def _is_duplicate(self, item: RecordItem) -> bool:
         """Return whether an outsider's record is one of those that wait. A redrive never is."""
-        if not item.input_topic.topic.is_external or generation_of(item.record):
+        if not item.route.topic.is_external or generation_of(item.record):
             return False
         return entry_of(item.record, item.rule.name) in self._parking.fingerprints(item.key, _entry_of_parked)
 
