@@ -99,7 +99,7 @@ class InterceptedOutput:
 
         Raises ValueError for what is no traceparent.
         """
-        if not trace_in(traceparent.encode()):
+        if not trace_in({"traceparent": traceparent.encode()}):
             raise ValueError(f"traceparent {traceparent!r} is none by W3C")
         own = ("traceparent", "tracestate")
         state = [("tracestate", tracestate.encode())] if tracestate else []

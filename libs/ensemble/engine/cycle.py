@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -67,16 +67,17 @@ class BatchCycle:
     def run(
         self,
         tasks: Tasks,
-        records: Sequence[ConsumedRecord],
-        resume: Callable[[Interruption], Sequence[ConsumedRecord]],
+        records: Iterable[ConsumedRecord],
+        resume: Callable[[Interruption], Iterable[ConsumedRecord]],
         *,
         only_key: bytes | None = None,
         take: Callable[[PartitionTask, ConsumedRecord], None] = PartitionTask.take,
     ) -> None:
         """Run one batch up to its commit.
 
-        `resume` says which records are taken after an interruption. With `only_key`, heads and timers of other keys
-        are left alone. `take` handles a record.
+        `records` are looked at one by one: an iterator need not keep those that were handled. `resume` says which ones
+        are taken after an interruption. With `only_key`, heads and timers of other keys are left alone. `take` handles
+        a record.
         """
         now = self._clock.now()
         self._bytes, self.slowest, self.slowest_s, self._handle = 0, None, 0.0, take
@@ -95,28 +96,29 @@ class BatchCycle:
     def _take_all(
         self,
         tasks: Tasks,
-        records: Sequence[ConsumedRecord],
-        resume: Callable[[Interruption], Sequence[ConsumedRecord]],
+        records: Iterable[ConsumedRecord],
+        resume: Callable[[Interruption], Iterable[ConsumedRecord]],
     ) -> None:
         until = time.monotonic() + self._take_s
-        while (interruption := self._take(tasks, records, until)) is not None:
+        while (interruption := self._take(tasks, iter(records), until)) is not None:
             records = resume(interruption)
 
-    def _take(self, tasks: Tasks, records: Sequence[ConsumedRecord], until: float) -> Interruption | None:
+    def _take(self, tasks: Tasks, records: Iterator[ConsumedRecord], until: float) -> Interruption | None:
         handle, monotonic, began_at = self._handle, time.monotonic, time.monotonic()
-        for taken, record in enumerate(records):
+        for record in records:
             if began_at > until or self._bytes > self._take_bytes:
-                return Interruption(None, records[taken:])
+                return Interruption(None, [record, *records])
             self.in_hand, task = record, tasks[record.partition()]  # type: ignore[index]  # a consumed record has one
             outputs, counts = task.outputs, task.counts
             before, handled = len(outputs), counts.handled
             try:
                 handle(task, record)
             except (SchemasUnavailable, Stopped) as reason:
-                return Interruption(reason, records[taken:])
-            self._bytes += len(record.value() or b"") if counts.handled > handled else size_of(record)
+                return Interruption(reason, [record, *records])
+            size = len(record.value() or b"") if counts.handled > handled else size_of(record)
             for output in outputs[before:]:
-                self._bytes += len(output[1] or b"")
+                size += len(output[1] or b"")
+            self._bytes += size
             now = monotonic()
             if now - began_at > self.slowest_s:
                 self.slowest, self.slowest_s = record, now - began_at

@@ -135,7 +135,8 @@ def bounded_id(raw: bytes) -> str:
     return blake2b(raw, digest_size=16).hexdigest()
 
 
-def trace_in(parent: bytes | None) -> str:
-    """Return the trace that the header `traceparent` names, or nothing."""
+def trace_in(headers: Mapping[str, bytes]) -> str:
+    """Return the trace that a record says it belongs to, or nothing."""
+    parent = headers.get("traceparent")
     match = _TRACEPARENT.match(parent) if parent else None
     return match[1].decode() if match else ""

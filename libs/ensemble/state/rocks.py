@@ -109,7 +109,8 @@ class RocksStore(KeyedStore[S]):
             if state is None:
                 self._decoded.pop(key, None)
             else:
-                self._cache(key, state)
+                self._decoded[key] = state
+        self._forget_oldest()
         self.abort()
 
     def abort(self) -> None:

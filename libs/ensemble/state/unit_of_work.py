@@ -21,7 +21,6 @@ from ensemble.messages.records import (
     RecordPlace,
     bounded_id,
     place_name,
-    place_of,
     trace_in,
 )
 from ensemble.messages.schema_set import SchemaSourceSelector
@@ -88,6 +87,9 @@ class RecordLayer:
         "trace",
         "window_entry",
     )
+    topic: str
+    partition: int
+    offset: int
 
     def __init__(self) -> None:
         self.outputs: list[Output] = []
@@ -109,9 +111,10 @@ class RecordLayer:
         self.message_id = message_id = bounded_id(raw_id) if raw_id else place_name(record)
         self.correlation_id = bounded_id(correlation) if correlation and correlation != raw_id else message_id
         self.origin = origin = f"{key!r}{source!r}{message_id}"
-        self.trace = trace_in(headers.get("traceparent")) or _trace_of(origin)
+        self.trace = trace_in(headers) or _trace_of(origin)
         self.time, self.ordinal, self.window_entry = time, 0, b""
-        self.topic, self.partition, self.offset = place_of(record)
+        # a consumed record has all three
+        self.topic, self.partition, self.offset = record.topic(), record.partition(), record.offset()  # type: ignore[assignment]
 
     def begin(  # noqa: PLR0913  the rest is keyword-only
         self,

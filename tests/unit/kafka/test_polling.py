@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from ensemble.errors import FatalError
 from ensemble.kafka.worker.assignment import Membership
-from ensemble.kafka.worker.consumer import ConsumerPoller, split_by
+from ensemble.kafka.worker.consumer import ConsumerPoller, drain, split_by
 from ensemble.kafka.worker.fetch_problems import FetchProblems
 from tests.support.assigned_consumer import Polled
 from tests.support.steady_clock import SteadyClock
@@ -323,3 +323,12 @@ def test_a_client_that_is_left_out_is_replaced_and_heard_no_more(world: World) -
 
 def test_items_are_split_in_their_order() -> None:
     assert split_by([3, 1, 4, 1, 5, 9, 2, 6], lambda number: number > 3) == ([4, 5, 9, 6], [3, 1, 1, 2])
+
+
+def test_a_record_that_was_taken_is_kept_no_longer_and_the_others_are() -> None:
+    records = ["first", "second", "third"]
+    taken = drain(records)
+    assert next(taken) == "first"
+    assert sorted(records) == ["second", "third"]
+    assert list(taken) == ["second", "third"]
+    assert records == []

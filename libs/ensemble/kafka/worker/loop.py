@@ -30,7 +30,7 @@ from ensemble.kafka.worker.broker_clock import BrokerClock
 from ensemble.kafka.worker.call_loop import CallLoop
 from ensemble.kafka.worker.clock_skew import ClockSkew
 from ensemble.kafka.worker.commit_time import CommitTime
-from ensemble.kafka.worker.consumer import ConsumerPoller, split_by
+from ensemble.kafka.worker.consumer import ConsumerPoller, drain, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.fencing import GroupRivals
@@ -245,12 +245,12 @@ class Loop:
         wait_s = self._wakeups.wait_s()
         return self._commit_time.shorten(wait_s) if self._commit_time.holds_state else wait_s
 
-    def _poll(self, wait_s: float) -> Sequence[Message]:
+    def _poll(self, wait_s: float) -> list[Message]:
         """Return the records of the next batch, and have the consumer read the others again."""
         records = self._poller.poll(wait_s, self._progress.poll_limit)
         if records:
             self._skew.note(records[-1])
-        selected = self._progress.select(records)
+        selected = list(self._progress.select(records))
         if len(selected) < len(records):
             selected_ids = set(map(id, selected))
             self._poller.put_back(record for record in records if id(record) not in selected_ids)
@@ -263,14 +263,15 @@ class Loop:
 
     # -- one batch ------------------------------------------------------------------------------------------------
 
-    def _batch(self, records: Sequence[Message]) -> None:
+    def _batch(self, records: list[Message]) -> None:
         limit_s = self._settings.max_poll_interval_s
         with self.heartbeat.during("handling a batch", limit_s, is_work=True, detail=self._describe_in_hand):
             self._alone = None
             if self._progress.is_alone(records):
                 self._handle_alone(records[0])
             else:
-                self._cycle.run(self._assignment.running, records, self._interrupt)
+                taken = drain(records)
+                self._cycle.run(self._assignment.running, taken, self._interrupt)
         self._reached("in-batch")
 
     def _handle_alone(self, record: Message) -> None:
