@@ -51,8 +51,10 @@ class Shop:
         pace: Pace | None = None,
         sources: SchemaSourceSelector | None = None,
         batch_bytes: int = 1_000_000,
+        batch_records: int = 500,
     ) -> None:
-        self.world, self.clock, self.pace, self.batch_bytes = Controls(), ManualClock(), pace, batch_bytes
+        self.world, self.clock, self.pace = Controls(), ManualClock(), pace
+        self.batch_bytes, self.batch_records = batch_bytes, batch_records
         service = controlled_service(self.world)
         self.plan = compile_service(service, self.clock, limits(), interceptors=interceptors, sources=sources)
         self.broker = MemoryBroker(self.plan.inputs)
@@ -75,7 +77,7 @@ class Shop:
         return self.loop
 
     def _loop(self) -> Loop:
-        settings = RuntimeSettings(poll_s=0.01, commit_timeout_s=1, call_wait_s=0.01)
+        settings = RuntimeSettings(poll_s=0.01, commit_timeout_s=1, call_wait_s=0.01, batch_records=self.batch_records)
         return Loop(
             plan=self.plan,
             settings=settings,
@@ -115,6 +117,22 @@ def test_an_input_its_outputs_and_its_offset_are_committed_as_one(shop: Shop) ->
     ]
     assert shop.broker.member.is_closed
     assert shop.metric("outputs_total") == 1
+
+
+class Broken(Polled):
+    """A record whose headers end the process at the second look."""
+
+    def headers(self) -> Any:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text")
+
+
+@pytest.mark.parametrize("batch_records", [1, 500], ids=["alone", "beside others"])
+def test_a_record_whose_headers_cannot_be_read_is_handled_without_them(batch_records: int) -> None:
+    shop = Shop(batch_records=batch_records)
+    message, place = quick("a", "a1"), ("shop.commands", partition_of(b"a", 2))
+    shop.broker.logs[place].append(Broken((*place, 0), (b"a", encoder_for(type(message))(message))))
+    shop.run()
+    assert (shop.told, shop.committed("a")) == (["a1"], 1)
 
 
 def test_records_that_wait_share_a_transaction_and_those_of_a_key_a_record_of_its_state(shop: Shop) -> None:

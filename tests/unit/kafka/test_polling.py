@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from ensemble.errors import FatalError
 from ensemble.kafka.worker.assignment import Membership
-from ensemble.kafka.worker.consumer import ConsumerPoller, drain, split_by
+from ensemble.kafka.worker.consumer import ConsumerPoller, hand_out, split_by
 from ensemble.kafka.worker.fetch_problems import FetchProblems
 from tests.support.assigned_consumer import Polled
 from tests.support.steady_clock import SteadyClock
@@ -220,7 +220,7 @@ def test_headers_that_cannot_be_read_are_dropped_with_a_word(world: World) -> No
             raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text")
 
     with capture_logs() as logs:
-        [readable, untouched] = world.poll(Broken((COMMANDS, 0, 3)), record(4))
+        [readable, untouched] = hand_out(world.poll(Broken((COMMANDS, 0, 3)), record(4)))
     assert (readable.headers(), readable.offset(), untouched) == ([], 3, record(4))
     assert [(line["event"], line["offset"]) for line in logs] == [("record.headers_dropped", 3)]
 
@@ -326,9 +326,9 @@ def test_items_are_split_in_their_order() -> None:
 
 
 def test_a_record_that_was_taken_is_kept_no_longer_and_the_others_are() -> None:
-    records = ["first", "second", "third"]
-    taken = drain(records)
-    assert next(taken) == "first"
-    assert sorted(records) == ["second", "third"]
-    assert list(taken) == ["second", "third"]
+    records: list[Any] = [record(0), record(1), record(2)]
+    taken = hand_out(records)
+    assert next(taken) == record(0)
+    assert sorted(kept.offset() for kept in records) == [1, 2]
+    assert list(taken) == [record(1), record(2)]
     assert records == []

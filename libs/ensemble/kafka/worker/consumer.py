@@ -31,14 +31,19 @@ def split_by(items: Iterable[T], predicate: Callable[[T], bool]) -> tuple[list[T
     return matching, others
 
 
-def drain(items: list[T]) -> Iterator[T]:
-    """Yield the items in their order, and keep none that was yielded.
+def hand_out(records: list[Message]) -> Iterator[Any]:
+    """Yield each record when its turn has come, and keep none; one whose headers cannot be read has none, with a word.
 
-    What a batch keeps until its commit then takes the place of its records, which is in the CPU's caches.
+    The client makes objects of a record's headers when it is first asked for them. So they are made one record at a
+    time, and what the batch keeps until its commit lies where those before have lain: it stays in the CPU's caches.
     """
-    items.reverse()
-    while items:
-        yield items.pop()
+    records.reverse()
+    while records:
+        record = records.pop()
+        with_headers = readable(record)
+        if with_headers is not record:
+            log.warning("record.headers_dropped", topic=record.topic(), offset=record.offset())
+        yield with_headers
 
 
 class ConsumerPoller:
@@ -92,7 +97,10 @@ class ConsumerPoller:
         )
 
     def poll(self, wait_s: float, limit: int) -> list[Message]:
-        """Wait for a record and return it with what else has come. Raises FatalError if no record can ever come."""
+        """Wait for a record and return it with what else has come. Raises FatalError if no record can ever come.
+
+        Nothing may look at their headers before `hand_out` has.
+        """
         self._replace_client()
         self._seek_back()
         records = poll_batch(self.consumer, wait_s, limit)
@@ -179,9 +187,7 @@ class ConsumerPoller:
             if error is not None:
                 self._note(record, error)
             elif record.partition() in running:
-                records.append(with_headers := readable(record))
-                if with_headers is not record:
-                    log.warning("record.headers_dropped", topic=record.topic(), offset=record.offset())
+                records.append(record)
         return records
 
     def _inputs_of(self, partition: int) -> list[TopicPartition]:

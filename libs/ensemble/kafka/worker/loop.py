@@ -30,7 +30,7 @@ from ensemble.kafka.worker.broker_clock import BrokerClock
 from ensemble.kafka.worker.call_loop import CallLoop
 from ensemble.kafka.worker.clock_skew import ClockSkew
 from ensemble.kafka.worker.commit_time import CommitTime
-from ensemble.kafka.worker.consumer import ConsumerPoller, drain, split_by
+from ensemble.kafka.worker.consumer import ConsumerPoller, hand_out, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.fencing import GroupRivals
@@ -270,8 +270,7 @@ class Loop:
             if self._progress.is_alone(records):
                 self._handle_alone(records[0])
             else:
-                taken = drain(records)
-                self._cycle.run(self._assignment.running, taken, self._interrupt)
+                self._cycle.run(self._assignment.running, hand_out(records), self._interrupt)
         self._reached("in-batch")
 
     def _handle_alone(self, record: Message) -> None:
@@ -280,7 +279,7 @@ class Loop:
         tasks = {partition: self._assignment.running[partition]}
         reason = self._progress.why_given_up(record)
         take = partial(_give_up, reason=reason) if reason else PartitionTask.take
-        self._cycle.run(tasks, [record], self._interrupt, only_key=record.key() or b"", take=take)
+        self._cycle.run(tasks, hand_out([record]), self._interrupt, only_key=record.key() or b"", take=take)
 
     def _describe_in_hand(self) -> str:
         record = self._cycle.in_hand
