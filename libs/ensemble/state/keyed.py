@@ -82,6 +82,8 @@ class KeyedStore(Generic[S]):
         return [key for key, (_, value) in self.batch.items() if self.committed.get(key) != value]
 
     def commit(self) -> None:
+        if not self.batch:
+            return
         committed, decoded, tree = self.committed, self._decoded, self._tree
         for key, (state, value) in self.batch.items():
             if value is None or state is None:

@@ -38,7 +38,7 @@ KEYS = ("a", "d")
 ABORTED = {"txn_requires_abort": True}
 TURN_CALLS = 130
 """Of Python's functions and of C's, with two partitions of three inputs."""
-BATCH_CALLS = 630
+BATCH_CALLS = 615
 """The same, of a turn with one message, its transaction included."""
 
 
