@@ -61,6 +61,8 @@ class IdempotentRequests:
     def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
         """Open or create the file; without one, answers last as long as the process."""
         self._file, self._clock = OwnFile(path, _SCHEMA), clock
+        self._running = set[tuple[str, str]]()
+        """What this process carries out now, whatever the machine's clock says."""
 
     def close(self) -> None:
         """Close the file."""
@@ -76,6 +78,7 @@ class IdempotentRequests:
         before = self._begin(scope, key, fingerprint(body))
         if isinstance(before, Answer):
             return before
+        self._running.add((scope, key))
         try:
             answer = carry_out(before)
         except BaseException:
@@ -83,6 +86,8 @@ class IdempotentRequests:
                 failed = "UPDATE requests SET status = ? WHERE scope = ? AND key = ?"
                 db.execute(failed, (_FAILED, scope, key))
             raise
+        finally:
+            self._running.discard((scope, key))
         with self._file.transaction() as db:
             update = "UPDATE requests SET status = ?, answer = ? WHERE scope = ? AND key = ?"
             db.execute(update, (answer.status, answer.document, scope, key))
@@ -95,7 +100,8 @@ class IdempotentRequests:
             db.execute("DELETE FROM requests WHERE begun < ?", (now - KEPT_S,))
             select = "SELECT body, begun, status, answer FROM requests WHERE scope = ? AND key = ?"
             row = db.execute(select, (scope, key)).fetchone()
-            if row is None or row[2] == _FAILED or _is_abandoned(row, body, now):
+            is_running = (scope, key) in self._running
+            if row is None or row[2] == _FAILED or (not is_running and _is_abandoned(row, body, now)):
                 db.execute("INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, NULL, NULL)", (scope, key, body, now))
                 return row is not None and row[0] == body
         first_body, _, status, answer = row
@@ -107,7 +113,8 @@ class IdempotentRequests:
 
 
 def _is_abandoned(row: Any, body: str, now: float) -> bool:
-    return row[2] is None and row[0] == body and now - row[1] > _ABANDONED_S
+    """Return whether nobody carries it out any more. A clock that was set back makes it begin in the future."""
+    return row[2] is None and row[0] == body and abs(now - row[1]) > _ABANDONED_S
 
 
 def fingerprint(body: str) -> str:

@@ -77,7 +77,7 @@ class HttpPaymentGateway:
         from aiohttp import ClientError
 
         try:
-            status, body, retry_after = await self._exchange(path, key, json.dumps(document).encode())
+            status, body, retry_after_s = await self._exchange(path, key, json.dumps(document).encode())
         except TimeoutError as error:
             raise _unknown(key, f"no answer within {self._timeout_s} s") from error
         except ClientError as error:
@@ -90,7 +90,7 @@ class HttpPaymentGateway:
         if status in _MISCONFIGURED:
             raise self._misconfigured(path, key, status, answer)
         unknown = _unknown(key, _detail(status, answer))
-        unknown.retry_after_s = _seconds_in(retry_after)
+        unknown.retry_after_s = retry_after_s
         raise unknown
 
     def _misconfigured(self, path: str, key: str, status: int, answer: Any) -> MisconfiguredAdapter:
@@ -100,12 +100,14 @@ class HttpPaymentGateway:
             f"{_detail(status, answer)}"
         )
 
-    async def _exchange(self, path: str, key: str, body: bytes) -> tuple[int, bytes, str]:
-        """Return status, body and the header Retry-After, "" without one."""
-        headers = {"Idempotency-Key": f'"{key}"', **_JSON}
+    async def _exchange(self, path: str, key: str, body: bytes) -> tuple[int, bytes, float]:
+        """Return status, body and the seconds that the provider asks to wait for."""
+        sent = {"Idempotency-Key": f'"{key}"', **_JSON}
         session = self._opened()
-        async with session.post(self._url + path, data=body, headers=headers, allow_redirects=False) as response:
-            return response.status, await _read(response), response.headers.get("Retry-After", "")
+        async with session.post(self._url + path, data=body, headers=sent, allow_redirects=False) as response:
+            headers = response.headers
+            wait_s = _seconds_in(headers.get("Retry-After", ""), headers.get("Date", ""))
+            return response.status, await _read(response), wait_s
 
     def _opened(self) -> ClientSession:
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
@@ -146,15 +148,24 @@ def _is_money(answer: Mapping[str, Any]) -> bool:
     return not isinstance(amount, bool) and amount >= 0 and isinstance(answer.get("currency"), str | None)
 
 
-def _seconds_in(retry_after: str) -> float:
-    """Return the seconds that a Retry-After header asks for, as a number or as a date; 0 if it says neither."""
+def _seconds_in(retry_after: str, date: str) -> float:
+    """Return the seconds that a Retry-After header asks for, as a number or as a date; 0 if it says neither.
+
+    A date is compared with the answer's own, `date`: the clocks of provider and machine may differ by hours.
+    """
     if retry_after.strip().isdecimal():
         return float(retry_after)
+    at, now = _moment_in(retry_after), _moment_in(date)
+    return 0.0 if at is None else max(0.0, at - (time.time() if now is None else now))
+
+
+def _moment_in(date: str) -> float | None:
+    """Return the date of a header in seconds, or None if it is none."""
     try:
-        at = parsedate_to_datetime(retry_after)
-        return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time.time())
+        at = parsedate_to_datetime(date)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        return 0.0
+        return None
 
 
 def _detail(status: int, answer: Any) -> str:

@@ -16,6 +16,8 @@ from ensemble.operations.values import Result
 
 LIFETIME: Final = timedelta(minutes=15)
 """How long after its time a plan may be run: what it shows is old by then."""
+_TOLERANCE: Final = timedelta(minutes=1)
+"""So much may the clocks of two machines differ."""
 MOST_SKIPPED: Final = 1_000
 """So many of those that are skipped are listed; `skipped_count` counts all."""
 
@@ -61,8 +63,18 @@ class Plan(Result, Generic[Item]):
         return blake2b("/".join((intent.operation_id, self.id, *names)).encode(), digest_size=16).hexdigest()
 
     def require_current(self, at: datetime | None = None) -> None:
-        """Raise NotPossible if the plan is older than its lifetime at this time, by default now."""
-        if (at or datetime.now(UTC)) > self.expires_at:
+        """Raise NotPossible if the plan is older than its lifetime at this time, by default now.
+
+        So is one of the future: a clock was set back, and nobody knows how old it is.
+        """
+        now = at or datetime.now(UTC)
+        if self.as_of - now > _TOLERANCE:
+            raise NotPossible(
+                f"plan {self.id} is of {self.as_of:%Y-%m-%dT%H:%M:%SZ}, which is to come: this machine's clock was set",
+                subject=self.id,
+                hint="plan it anew",
+            )
+        if now > self.expires_at:
             raise NotPossible(
                 f"plan {self.id} has expired at {self.expires_at:%Y-%m-%dT%H:%M:%SZ}",
                 subject=self.id,

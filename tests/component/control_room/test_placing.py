@@ -183,11 +183,14 @@ def test_a_request_that_is_repeated_after_it_failed_is_told_so() -> None:
     requests.close()
 
 
-def test_a_request_that_still_runs_is_not_begun_again() -> None:
-    requests = IdempotentRequests()
+@pytest.mark.parametrize("clock_is_set_by_s", [0, 7_200, -7_200])
+def test_a_request_that_still_runs_is_not_begun_again(clock_is_set_by_s: int) -> None:
+    now = [100_000.0]
+    requests = IdempotentRequests(clock=lambda: now[0])
     again: list[Problem] = []
 
     def carry_out(_: bool) -> Answer:
+        now[0] += clock_is_set_by_s
         with pytest.raises(StillRunning) as refused:
             requests.answer("orders", "k-1", "{}", carry_out)
         again.append(refused.value)
@@ -199,7 +202,8 @@ def test_a_request_that_still_runs_is_not_begun_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "later_s", "code"), [("{}", 60.0, 409), ("{}", 60.1, None), ('{"a": 1}', 60.1, 422), ('{"a": 1}', 1, 422)]
+    ("body", "later_s", "code"),
+    [("{}", 60.0, 409), ("{}", 60.1, None), ("{}", -7_200, None), ('{"a": 1}', 60.1, 422), ('{"a": 1}', 1, 422)],
 )
 def test_a_request_is_abandoned_after_a_minute_and_only_the_same_one_takes_it_up(
     body: str, later_s: float, code: int | None

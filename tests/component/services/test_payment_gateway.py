@@ -230,6 +230,17 @@ def test_the_zone_of_this_machine_is_nothing_to_the_provider(zone: str) -> None:
     assert 3400 <= raised.value.retry_after_s <= 3600
 
 
+@pytest.mark.parametrize(
+    ("date", "seconds"), [("Sun, 06 Nov 1994 08:49:37 GMT", 60), ("Sun, 06 Nov 1994 09:49:37 GMT", 0), ("soon", 0)]
+)
+def test_a_date_is_compared_with_the_providers_own_clock(date: str, seconds: float) -> None:
+    """This machine's may be hours behind, and kept every payment waiting for them."""
+    headers = {"Retry-After": "Sun, 06 Nov 1994 08:50:37 GMT", "Date": date}
+    with pytest.raises(RetryableError) as raised:
+        asyncio.run(_charge_answered_by(429, b"", headers))
+    assert raised.value.retry_after_s == seconds
+
+
 @pytest.mark.parametrize(("said", "currency"), [(b', "currency": "USD"', "USD"), (b"", "")])
 def test_what_was_captured_is_passed_on_as_the_provider_says_it(said: bytes, currency: str) -> None:
     body = b'{"status": "captured", "charge_id": "ch_1", "amount": 1' + said + b"}"

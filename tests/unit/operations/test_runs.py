@@ -231,6 +231,14 @@ def test_an_expired_plan_is_not_run() -> None:
         Run(plan, INTENT, Rollout(), Target().opened)
 
 
+def test_a_plan_of_the_future_is_not_run() -> None:
+    """It was allowed for as long as the clock had been set back, and a quarter of an hour."""
+    now = datetime.now(UTC)
+    plan_of(1, as_of=now + timedelta(seconds=60)).require_current(now)
+    with pytest.raises(NotPossible, match=r"which is to come: this machine's clock was set; plan it anew"):
+        plan_of(1, as_of=now + timedelta(seconds=61)).require_current(now)
+
+
 def test_events_and_plans_are_json_and_have_a_schema() -> None:
     events = list(run_of(Target(bad=["o-0"]), 3).events())
     assert [RUN_EVENT.validate_json(RUN_EVENT.dump_json(event)) for event in events] == events
