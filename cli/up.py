@@ -24,7 +24,7 @@ from ensemble.embedded import default_directory
 from ensemble.free_ports import free_ports
 from ensemble.program import command
 from ensemble.settings import KafkaSettings, load
-from launcher import CONTROL_ROOM, SANDBOX, FleetError, Member, Stack
+from launcher import BROKER, CONTROL_ROOM, SANDBOX, FleetError, Member, Stack
 
 PORTS = {
     "order": 8101,
@@ -97,7 +97,7 @@ def _watch(stage: Stack, *, keep_going: bool) -> int:
             while True:
                 exits = show(stage, follower)
                 say(f"ensemble: {exits}")
-                if not keep_going:
+                if not keep_going or exits.name == BROKER:
                     return ExitCode.FAILED
                 say(f"going on without {exits.name}; start it again at {stage.fleet.control_room_url}/provoke")
                 stage.fleet.go_on_without(exits.name)

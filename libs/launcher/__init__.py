@@ -3,7 +3,7 @@
 It neither prints nor asks anybody; who shows something is told by `on_wait` and `on_step`.
 """
 
-from launcher.fleet import ALL, Fleet, FleetError, UnexpectedExit
+from launcher.fleet import ALL, BROKER, Fleet, FleetError, UnexpectedExit
 from launcher.remote_control import RemoteControl
 from launcher.service_process import (
     CONTROL_ROOM,
@@ -20,6 +20,7 @@ from launcher.stack import Stack, StackPlan
 
 __all__ = [
     "ALL",
+    "BROKER",
     "CONTROL_ROOM",
     "SANDBOX",
     "SERVICES",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -23,6 +23,10 @@ _STEP_S: Final = 0.05
 
 class FleetError(Exception):
     """A member did not do what all rely on; the message shows the last lines of its log."""
+
+
+BROKER: Final = "Kafka"
+"""The name under which the end of a watched broker is told."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Fleet:
         self._children: dict[str, ServiceProcess] = {}
         self._start: Start = start_python
         self._ended: set[str] = set()
+        self._why_broker_ended: Callable[[], str] = str
         self._own: dict[str, Mapping[str, str]] = {}
 
     def __enter__(self) -> Self:
@@ -106,6 +111,10 @@ class Fleet:
     def give(self, name: str, variables: Mapping[str, str]) -> None:
         """Give one member environment variables of its own, from its next start on."""
         self._own[name] = variables
+
+    def watch_broker(self, why_ended: Callable[[], str]) -> None:
+        """Count a broker as a member that may end: its services would wait for it for ever. "" says that it runs."""
+        self._why_broker_ended = why_ended
 
     def start_with(self, start: Start) -> None:
         """Have processes begin in this way from now on, instead of as a Python of their own each."""
@@ -162,8 +171,10 @@ class Fleet:
                 child.wait(max(limit - time.monotonic(), 0.1))
 
     def unexpected_exits(self) -> list[UnexpectedExit]:
-        """Return the members that ended without being stopped or killed."""
-        return [
+        """Return the members that ended without being stopped or killed, the broker first."""
+        reason = self._why_broker_ended()
+        broker = [UnexpectedExit(BROKER, 1, [reason])] if reason else []
+        return broker + [
             UnexpectedExit(name, child.exit_code, child.last_lines(8))
             for name, child in self._children.items()
             if child.exit_code is not None and name not in self._ended

@@ -127,6 +127,7 @@ class Stack:
 
         broker = EmbeddedKafka(self._plan.directory / "kafka", heap=_HEAP)
         self._closing.callback(broker.stop)
+        self.fleet.watch_broker(broker.why_ended)
         self._launch()
         return broker.start(lambda step: self._on_step(str(step)) if _is_news(step) else None).bootstrap_servers
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -76,16 +76,25 @@ class EmbeddedKafka:
         self.stop()
 
     def start(self, on_progress: OnProgress = on_stderr) -> Running:
-        """Fetch what is missing, start the broker on free ports, and return when it serves clients."""
+        """Fetch what is missing, start the broker on free ports, and return when it serves clients.
+
+        Raises EmbeddedKafkaError if it does not come up.
+        """
         self._layout.make()
         check_open_files()
         self._cache.fill(on_progress)
         jvm = Jvm(find_java(), self._cache.classpath, self._heap)
         began = time.monotonic()
         on_progress(Step(f"Starting Apache Kafka {KAFKA_VERSION}"))
-        note = self._start_on_free_ports(jvm, Reminder(lambda reason: on_progress(Step(reason))))
+        with _named(self._layout.directory):
+            note = self._start_on_free_ports(jvm, Reminder(lambda reason: on_progress(Step(reason))))
         on_progress(Step(f"Kafka serves {note.bootstrap_servers} after {time.monotonic() - began:.1f} s"))
         return note
+
+    def why_ended(self) -> str:
+        """Return why a broker that was started has ended, in its own words; an empty text while it runs."""
+        is_over = self._started is not None and self._started.process.is_over
+        return cause_of_end(self._layout) if is_over else ""
 
     def stop(self) -> None:
         """Stop the broker cleanly, if it runs; return when it is gone."""
@@ -114,7 +123,8 @@ class EmbeddedKafka:
         last = self._running()
         if not last.process.is_over:
             last.process.stop()
-        return self._launch(last.jvm, last.ports, Reminder(ignore))
+        with _named(self._layout.directory):
+            return self._launch(last.jvm, last.ports, Reminder(ignore))
 
     def erase(self) -> None:
         """Forget all data, so that the next start begins anew. Refused while a broker runs in the directory."""
@@ -189,3 +199,15 @@ class EmbeddedKafka:
             f"Kafka did not start: {cause_of_end(self._layout)}. Its log is {self._layout.log}; "
             f"if its data are damaged, remove {self._layout.directory}."
         )
+
+
+@contextlib.contextmanager
+def _named(directory: Path) -> Iterator[None]:
+    """Name the directory in an error that names no file, as that of a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename:
+            raise
+        reason = f"{directory} cannot be written: {error.strerror}. Mend that, or name another in ENSEMBLE_DATA_DIR."
+        raise EmbeddedKafkaError(reason) from error

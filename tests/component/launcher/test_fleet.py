@@ -13,7 +13,7 @@ import pytest
 
 from ensemble.clock import until
 from ensemble.free_ports import free_ports
-from launcher import Fleet, FleetError
+from launcher import BROKER, Fleet, FleetError
 from tests.component.launcher.conftest import UNMOVED, Crew, Ready, ending
 
 Assemble = Callable[..., Crew]
@@ -185,6 +185,15 @@ def test_who_was_killed_or_stopped_or_let_go_is_no_unexpected_exit(assemble: Ass
 
     fleet.go_on_without("shipping")
     assert fleet.unexpected_exits() == []
+
+
+def test_a_broker_that_has_ended_is_told_as_members_are(assemble: Assemble) -> None:
+    """They waited for it without end, and nobody heard why."""
+    fleet, reasons = assemble().fleet, ["", "no space is left on the disk of /data"]
+    fleet.watch_broker(lambda: reasons.pop(0))
+    assert fleet.unexpected_exits() == []
+    [end] = fleet.unexpected_exits()
+    assert (end.name, str(end).splitlines()[1:]) == (BROKER, ["    no space is left on the disk of /data"])
 
 
 def test_a_clean_stop_is_told_as_zero(assemble: Assemble) -> None:

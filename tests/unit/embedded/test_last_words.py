@@ -37,6 +37,11 @@ def test_the_innermost_cause_of_the_last_error_is_told(
     assert cause_of_end(layout) == (cause or f"it left no error in {layout.log}")
 
 
+def test_a_full_disk_is_named_for_it_leaves_no_room_for_last_words(tmp_path: Path) -> None:
+    words = [cause_of_end(layout_of(tmp_path, FIRST), lambda _, free=free: free) for free in (999_999, 1_000_000)]  # type: ignore[misc]
+    assert words == [f"no space is left on the disk of {tmp_path}", "the first"]
+
+
 def test_a_broker_that_has_written_nothing_left_no_error(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     assert cause_of_end(layout) == f"it left no error in {layout.log}"
