@@ -16,7 +16,7 @@ from ensemble.embedded.crash_recovery import fence_killed_broker
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.jars import KAFKA_VERSION, JarCache, cache_directory, pinned_jars
 from ensemble.embedded.java import find_java
-from ensemble.embedded.last_words import cause_of_end, taken_address
+from ensemble.embedded.last_words import cause_of_end, is_full, taken_address
 from ensemble.embedded.layout import Layout, Ports, broker_settings
 from ensemble.embedded.open_files import check_open_files
 from ensemble.embedded.os_processes import started_at, suspend
@@ -195,9 +195,11 @@ class EmbeddedKafka:
         taken = taken_address(self._layout)
         if taken:
             return PortTakenError(f"Kafka did not start: another process has taken its address {taken}.")
+        reason = f"Kafka did not start: {cause_of_end(self._layout)}"
+        if is_full(self._layout.directory):
+            return EmbeddedKafkaError(f"{reason}. Its data are as they were: make room, and start it again.")
         return EmbeddedKafkaError(
-            f"Kafka did not start: {cause_of_end(self._layout)}. Its log is {self._layout.log}; "
-            f"if its data are damaged, remove {self._layout.directory}."
+            f"{reason}. Its log is {self._layout.log}; if its data are damaged, remove {self._layout.directory}."
         )
 
 

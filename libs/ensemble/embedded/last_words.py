@@ -13,9 +13,9 @@ THROWN = re.compile(r"^(?:Caused by: |Exception in thread \S+ )?[\w.$]+(?:Except
 NOT_BOUND = re.compile(r"bind to (?P<address>\S+): Address already in use")
 
 
-def free_bytes_at(directory: Path) -> int:
-    """Return how much the disk of a directory has room for."""
-    return shutil.disk_usage(directory).free
+def is_full(directory: Path) -> bool:
+    """Return whether the disk of a directory has no room for a broker's files, nor for its last words."""
+    return shutil.disk_usage(directory).free < _LEAST_BYTES
 
 
 def taken_address(layout: Layout) -> str | None:
@@ -24,9 +24,9 @@ def taken_address(layout: Layout) -> str | None:
     return match["address"] if match else None
 
 
-def cause_of_end(layout: Layout, free_bytes: Callable[[Path], int] = free_bytes_at) -> str:
+def cause_of_end(layout: Layout, has_no_room: Callable[[Path], bool] = is_full) -> str:
     """Return the innermost cause of the last error, in the broker's own words, which a full disk leaves no room for."""
-    if free_bytes(layout.directory) < _LEAST_BYTES:
+    if has_no_room(layout.directory):
         return f"no space is left on the disk of {layout.directory}"
     text = _tail(layout.log) + "\n" + _tail(layout.output)
     errors = [at.start() for at in re.finditer(r" (?:ERROR|FATAL) ", text)]
