@@ -12,7 +12,7 @@ from tests.drills.stage import Drill, Scene, from_here, must
 _POLICY: Final = """\
 # An order whose payment stays unanswered waits for a person, and so does a refund that was refused.
 [saga.steps.payment]
-deadline_s = 5
+deadline_s = 20
 resends = 0
 on_exhaustion = "pause"
 [saga.undos.payment]
