@@ -7,7 +7,7 @@ for an intended change.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from services.shipping.service import shipping_service
 from tests.support.scripted_service.service import scripted_service
 
 RECORDED = Path(__file__).with_name("compiled_services.txt")
-SERVICES = {
+SERVICES: dict[str, Callable[[], Service]] = {
     "order": order_service,
     "payment": lambda: payment_service(InMemoryPaymentGateway()),
     "inventory": inventory_service,
@@ -50,8 +50,8 @@ def lines_of(service: Service) -> Iterator[str]:
     for name in sorted(compiled.timers):
         yield f"timer {name}: {words_of(compiled.timers[name])}"
     yield f"timer of an earlier release: {words_of(compiled.timer_route('gone'))}"
-    for kind, route in (*compiled.operation_routes.items(), *compiled.failure_routes.items()):
-        yield f"{kind.__name__} -> {route.topic} {dict(route.headers)}"
+    for kind, output in (*compiled.operation_routes.items(), *compiled.failure_routes.items()):
+        yield f"{kind.__name__} -> {output.topic} {dict(output.headers)}"
     undos = {name: sorted(overtaken) for name, overtaken in sorted(compiled.undos.items())}
     yield f"asks for pauses: {compiled.asks_for_pauses}; undos: {undos}"
     for ledger in service.ledgers:

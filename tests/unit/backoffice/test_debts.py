@@ -15,7 +15,7 @@ EVERYTHING = ("shipment", "reservation", "payment")
 def state(*events: object, owing: tuple[str, ...] = (), done: tuple[str, ...] = ()) -> OrderState:
     state_now = note(OrderState(order_id="o-1"), PLACED, "m-1")
     for event in events:
-        state_now = note(state_now, event, "m-2")  # type: ignore[arg-type]  # an event
+        state_now = note(state_now, event, "m-2")
     return state_now.model_copy(update={"owed": owing, "done": done})
 
 
