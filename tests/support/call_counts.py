@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 
@@ -15,7 +15,7 @@ def count_of(work: Callable[[], object]) -> Counter[str]:
     return counts
 
 
-def counts_of(work: Callable[[], object], times: int) -> Iterator[Counter[str]]:
+def counts_of(work: Callable[[], object], times: int) -> Generator[Counter[str], None, None]:
     """Do the work several times, and yield the count of each.
 
     No garbage is collected meanwhile: what tests before have left behind would be finalized at this one's cost. It is
