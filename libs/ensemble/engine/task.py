@@ -123,11 +123,10 @@ class PartitionTask:
         label = input_topic.codec.label_of(record)
         route = None if label is None else input_topic.routes.get(label)
         self.positions[topic] = offset + 1  # type: ignore[index,operator]  # as above
-        has_cares = (
-            self.calls.queued or parking.keys or parking.pauses or self._breakers.watched
-        )  # `needs_care` as well
-        if not (route is None or route.is_async or has_cares):
-            self._run(record, route)  # as nearly all records: nothing can be in its way, so nothing is asked about it
+        # what `ParkedKeys.needs_care` says, without its calls for each record
+        may_wait = self.calls.queued or parking.keys or parking.pauses or self._breakers.watched
+        if not (route is None or route.is_async or may_wait):
+            self._run(record, route)
             return
         try:
             self._process(record, input_topic)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.errors import UnencodableMessage
+from ensemble.errors import OversizedOutput, UnencodableMessage
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.state.keyed import KeyedStore, StagedState
 from ensemble.state.unit_of_work import RecordLayer
@@ -72,3 +72,21 @@ def test_a_record_sees_what_it_has_written_below_its_key_and_not_the_keys_above(
 
     # then it reads both below its key
     assert [key for key, _ in states.items("a/b")] == ["a/b/1", "a/b/2"]
+
+
+def test_a_state_that_its_changelog_would_not_take_is_refused_when_it_is_set_and_changes_nothing() -> None:
+    # given a changelog that takes a state of key `a`, and none of a longer key
+    raw = store().codec.encode(SeenMessage(at=1)) or b""
+    narrow, layer = KeyedStore("shop.seen-changelog", [SeenMessage], limit=len(raw) + 1), RecordLayer()
+    layer.begin(b"a", b"", "id", correlation_id="", trace="", time="", place=("", 0, 0))
+    states = StagedState(narrow, layer)
+    states.set("a", SeenMessage(at=1))
+
+    # when a record sets one of each, and its handler goes on
+    with pytest.raises(OversizedOutput, match=f"takes {len(raw) + 3} bytes"):
+        states.set("a/b", SeenMessage(at=2))
+    layer.merge([])
+
+    # then the first is all that it has written
+    assert narrow.batch == {b"a": (SeenMessage(at=1), raw)}
+    assert (states.get("a/b"), layer.staged) == (None, [])
