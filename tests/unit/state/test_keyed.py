@@ -77,7 +77,8 @@ def test_a_record_sees_what_it_has_written_below_its_key_and_not_the_keys_above(
 def test_a_state_that_its_changelog_would_not_take_is_refused_when_it_is_set_and_changes_nothing() -> None:
     # given a changelog that takes a state of key `a`, and none of a longer key
     raw = store().codec.encode(SeenMessage(at=1)) or b""
-    narrow, layer = KeyedStore("shop.seen-changelog", [SeenMessage], limit=len(raw) + 1), RecordLayer()
+    narrow = KeyedStore[SeenMessage]("shop.seen-changelog", [SeenMessage], limit=len(raw) + 1)
+    layer = RecordLayer()
     layer.begin(b"a", b"", "id", correlation_id="", trace="", time="", place=("", 0, 0))
     states = StagedState(narrow, layer)
     states.set("a", SeenMessage(at=1))
