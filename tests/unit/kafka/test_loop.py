@@ -18,6 +18,7 @@ from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.interceptors import InterceptedCommit, InterceptedInput, Interceptor, NotCommitted
 from ensemble.kafka.worker.loop import Loop, _give_up
 from ensemble.kafka.worker.pace import Pace
+from ensemble.kafka.worker.progress import Culprit
 from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector, SchemaVersion
@@ -358,6 +359,64 @@ def test_whoever_waits_for_a_producer_is_not_ready_and_says_so(shop: Shop) -> No
     assert reasons == ["no partitions assigned yet: taking the slot", "no transaction can begin for 0 s"]
 
 
+def test_a_commit_of_which_no_broker_tells_whether_it_was_made_is_restored(shop: Shop) -> None:
+    shop.send(quick("a", "a1"))
+    shop.broker.fail("commit after", KafkaError._TIMED_OUT)
+    shop.broker.fail("committed", KafkaError._TRANSPORT)
+    failures, shop.broker.failures = shop.broker.failures, []
+
+    def arm() -> None:
+        if shop.loop.is_ready and failures:
+            shop.broker.failures = [failures.pop(0), failures.pop(0)]
+
+    with capture_logs() as logs:
+        shop.run(arm)
+    assert [line["reason"] for line in logs if line["event"] == "commit.in_doubt"] == ["told to"]
+    assert (shop.told, shop.world.calls.count("a1"), shop.committed("a")) == (["a1"], 1, 1)
+
+
+def test_who_is_stopped_while_a_commit_is_settled_leaves_it_to_the_next_process(shop: Shop) -> None:
+    # given
+    shop.send(quick("a", "a1"))
+    shop.broker.fail("commit before", KafkaError._TIMED_OUT)
+    shop.broker.fail("init", KafkaError._TIMED_OUT)
+    failures, shop.broker.failures, activities = shop.broker.failures, [], list[tuple[str, float]]()
+
+    def arm() -> None:
+        if shop.loop.is_ready and failures:
+            shop.broker.failures = [failures.pop(0), failures.pop(0)]
+
+    def stop_when_settling() -> None:
+        activity = shop.loop.heartbeat.activity
+        activities.append((activity.name, activity.limit_s))
+        if activity.name == "settling an unclear commit":
+            shop.loop.stop()
+
+    # when
+    shop.broker.on_init = stop_when_settling
+    shop.run(arm)
+
+    # then
+    settings = RuntimeSettings()
+    assert activities == [
+        ("taking the slot", settings.startup_timeout_s),
+        ("settling an unclear commit", settings.restore_timeout_s),
+    ]
+    assert (shop.told, shop.committed("a")) == ([], 0)
+    shop.run()
+    assert (shop.told, shop.committed("a")) == (["a1"], 1)
+
+
+def test_a_partition_whose_offsets_are_hidden_at_first_is_worked_on_once_they_are_not(shop: Shop) -> None:
+    key = next(key for key in KEYS if partition_of(key.encode(), 2) == 0)
+    reasons = list[str]()
+    shop.send(quick(key, "first"))
+    shop.broker.fail("committed", KafkaError.UNSTABLE_OFFSET_COMMIT)
+    shop.run(lambda: reasons.append(shop.loop.why_not_ready))
+    assert any(reason.startswith("partitions 1 wait for the group's offsets for ") for reason in reasons), "0 was first"
+    assert (shop.told, shop.committed(key)) == (["first"], 1)
+
+
 def test_a_deadline_fires_once_its_inputs_are_read(shop: Shop) -> None:
     shop.send(later("a", "late", 60))
     shop.run()
@@ -489,10 +548,13 @@ def test_a_paused_service_leaves_what_comes_unread_and_goes_on_when_it_is_resume
     # when it is paused, and resumed after it has met what lies behind the pause
     operate(shop, PauseWork(operation_id="op-1", **who))
     shop.send(later("a", "ding", 0))
-    shop.run(resume_once_stopped)
+    with capture_logs() as logs:
+        shop.run(resume_once_stopped)
 
     # then
     assert left == [([], 0)]
+    told = [(line["event"], line["partition"]) for line in logs if line["event"].startswith("partition.")]
+    assert sorted(told) == [("partition.resumed", place[1]), ("partition.stopped", place[1])]
     assert (shop.told, shop.committed("a", "shop.news")) == (["ding"], 1)
 
 
@@ -599,3 +661,34 @@ class NotingTask:
 
     def ledger_reached(self, topic: str, offset: int) -> None:
         self.noted.append(("ledger", topic, offset))
+
+
+LIMIT_S = 120.0
+TOO_SLOW = (
+    "its handlers took 121 s, and after 120 s (ENSEMBLE_MAX_POLL_INTERVAL_S) the group gives the partition to others"
+)
+
+
+@pytest.mark.parametrize(
+    ("slowest_s", "problem", "is_alone", "culprit"),
+    [
+        (LIMIT_S, None, False, None),
+        (LIMIT_S + 1, None, False, Culprit(("shop.slow", 1), 6, TOO_SLOW)),
+        (0.0, KafkaError.MSG_SIZE_TOO_LARGE, True, Culprit(("shop.alone", 0), 7, "why it failed")),
+        (0.0, KafkaError.MSG_SIZE_TOO_LARGE, False, None),
+        (0.0, KafkaError._TIMED_OUT, True, None),
+        (0.0, None, True, None),
+    ],
+)
+def test_a_record_is_to_blame_that_took_too_long_or_was_refused_alone(  # noqa: PLR0917  each matters
+    shop: Shop, slowest_s: float, problem: int | None, is_alone: bool, culprit: Culprit | None
+) -> None:
+    """White box: a handler that takes longer than the group waits is nothing for a quick test."""
+    loop: Any = shop.loop
+    assert loop._settings.max_poll_interval_s == LIMIT_S
+    loop._cycle.slowest, loop._cycle.slowest_s = Polled(("shop.slow", 1, 6)), slowest_s
+    loop._alone = Polled(("shop.alone", 0, 7)) if is_alone else None
+    loop._transactions.problem = None if problem is None else KafkaError(problem)
+    loop._last_failure = "why it failed"
+    assert loop._culprit() == culprit
+    shop.run()  # a loop closes what it has opened when it ends
