@@ -6,7 +6,7 @@ from typing import NoReturn
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from ensemble.kafka.errors import ClusterError, as_cluster_errors, client_error, retry
+from ensemble.kafka.errors import ClusterError, as_cluster_errors, client_error, explain, retry
 
 AWAY, REFUSED = KafkaError(KafkaError._TRANSPORT, "away"), KafkaError(KafkaError.INVALID_CONFIG, "refused")
 
@@ -89,3 +89,32 @@ def test_a_system_error_that_is_not_the_clients_is_raised() -> None:
     with pytest.raises(SystemError) as raised:
         client_error(error)
     assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            KafkaError.INVALID_TIMESTAMP,
+            (
+                "the broker refuses the timestamps of this process: this machine's clock and the broker's differ by "
+                "more than the topic allows (message.timestamp.after.max.ms, an hour by default, if this one is "
+                "ahead); set the clock right (said)"
+            ),
+        ),
+        (
+            KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+            (
+                "said: another consumer, which is no process of this service or of another release, is in its group; "
+                "`ensemble consumers list` shows it"
+            ),
+        ),
+        *(
+            (code, "said (`ensemble topics apply` creates a topic again that was deleted; its records are gone)")
+            for code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+        ),
+        (KafkaError._TRANSPORT, "said"),
+    ],
+)
+def test_what_can_be_done_about_an_error_is_said_with_it(code: int, words: str) -> None:
+    assert explain(KafkaError(code, "said")) == words

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from ensemble.kafka.group_description import GroupDescriptions
+from ensemble.kafka.group_description import GroupDescriptions, strangers_among
 from ensemble.kafka.worker.fencing import GroupRivals
 from tests.support.steady_clock import SteadyClock
 
@@ -98,3 +98,50 @@ def test_who_did_not_see_the_group_at_its_start_calls_nobody_newer() -> None:
     with pytest.raises(KafkaException) as raised:
         rivals(groups).find(1.0)
     assert raised.value.args[0].code() == KafkaError._STATE
+
+
+def test_strangers_are_who_does_not_bear_the_groups_name() -> None:
+    clients = ["shop-0", "shop", "rdkafka", "shopping-1", "shop-"]
+    members = [SimpleNamespace(client_id=name, host="/10.0.0.7") for name in clients]
+    assert strangers_among(members, "shop") == ["rdkafka on 10.0.0.7", "shop on 10.0.0.7", "shopping-1 on 10.0.0.7"]
+
+
+def test_the_time_that_a_client_is_given_grows_up_to_a_minute_and_begins_anew_after_an_answer() -> None:
+    # given clients of which each is lost as well
+    clock, made = SteadyClock(), list[Groups]()
+
+    def renew() -> Any:
+        made.append(Groups())
+        return made[-1]
+
+    descriptions = GroupDescriptions(renew(), "shop", renew, clock)
+
+    def ask(seconds: float) -> int:
+        """Return how many clients there are `seconds` later."""
+        clock.now += seconds
+        with pytest.raises(KafkaException, match="no answer about the group"):
+            descriptions.describe(0)
+        return len(made)
+
+    # then
+    assert [ask(seconds) for seconds in (0, 5, 9.9, 0.1, 20, 40, 59.9, 0.1, 59.9, 0.1)] == [
+        1,
+        2,
+        2,
+        3,
+        4,
+        5,
+        5,
+        6,
+        6,
+        7,
+    ]
+
+    # when one answers
+    made[-1].answer("member")
+    made[-1].members = ["member"]
+    descriptions.describe(0)
+    made[-1].members = None
+
+    # then
+    assert [ask(seconds) for seconds in (0, 4.9, 0.1)] == [7, 7, 8]

@@ -196,3 +196,75 @@ def test_of_ids_that_are_kept_nothing_is_told() -> None:
         assert identity.metadata(COMMANDS, 0) == MARK
         assert process(Cluster()).metadata(CONTROL, 0) == ""
     assert logs == []
+
+
+READ_ANEW = (
+    "so the group's offsets belong to records that are gone. To read the topics that are there now, set the group's "
+    "offsets, then start again: "
+)
+GO_ON = (
+    "so the state that offsets belong to is gone. Bring the topics back; or, to go on with what is left, set the "
+    "group's offsets, then start again: ensemble consumers set-offsets shop --to current"
+)
+
+
+@pytest.mark.parametrize(
+    ("made_again", "changelog_end", "words"),
+    [
+        (
+            [COMMANDS, CONTROL],
+            10,
+            (
+                "topic shop.commands was deleted and made again; topic shop.control was deleted and made again since "
+                f"group 'shop' committed its offsets, {READ_ANEW}ensemble consumers set-offsets shop --topic "
+                "shop.commands --to earliest; ensemble consumers set-offsets shop --topic shop.control --to earliest"
+            ),
+        ),
+        (
+            [CHANGELOG, COMMANDS],
+            10,
+            (
+                "topic shop.account-changelog was deleted and made again; topic shop.commands was deleted and made "
+                f"again since group 'shop' committed its offsets, {GO_ON}"
+            ),
+        ),
+        (
+            [],
+            9,
+            (
+                "shop.account-changelog[0] ends at 9 and did end at 10: it was cut short since group 'shop' committed "
+                f"its offsets, {GO_ON}"
+            ),
+        ),
+    ],
+)
+def test_what_is_lost_is_told_with_the_way_to_go_on(made_again: list[str], changelog_end: int, words: str) -> None:
+    cluster = Cluster()
+    _, offsets = first_start(cluster)
+    cluster.changelog_end = changelog_end
+    for topic in made_again:
+        cluster.make_again(topic)
+    with pytest.raises(LostState) as lost:
+        start(cluster, offsets)
+    assert str(lost.value) == words
+
+
+def test_what_a_text_says_is_read_again_without_the_topics_that_went() -> None:
+    recorded = Recorded({"a": "1", "b": "2"}, {"a": 7, "c": 8})
+    assert recorded.text() == '{"ids":{"a":"1","b":"2"},"ends":{"a":7,"c":8}}'
+    assert recorded_in(recorded.text()) == recorded
+    assert recorded.without(["a"]) == Recorded({"b": "2"}, {"c": 8})
+    assert recorded_in(None) is None
+
+
+@pytest.mark.parametrize(("length", "fits"), [(4_000, True), (4_001, False)])
+def test_a_text_is_as_long_as_brokers_take_it(length: int, *, fits: bool) -> None:
+    empty = len(Recorded({"a": ""}, {}).text())
+    assert bool(Recorded({"a": "i" * (length - empty)}, {}).text()) is fits
+
+
+def test_brokers_that_know_no_ids_are_believed_nothing() -> None:
+    cluster = Cluster()
+    cluster.ids = dict.fromkeys(cluster.ids, "AAAAAAAAAAAAAAAAAAAAAA")
+    identity, offsets = first_start(cluster)
+    assert (identity.ids, [place.metadata for place in offsets]) == ({}, ["", ""])
