@@ -18,6 +18,7 @@ from ensemble.embedded.certificates import make_certificates
 from ensemble.errors import ConfigurationError
 from ensemble.free_ports import free_ports
 from ensemble.kafka import connect
+from ensemble.kafka.authorization import login_refusal
 from ensemble.kafka.connection import _failure
 from ensemble.settings import KafkaSettings
 
@@ -101,3 +102,38 @@ def test_what_no_wait_mends_is_told_before_what_came_later() -> None:
     assert "within 3 s (ENSEMBLE_STARTUP_TIMEOUT_S): refused; " in _failure(shared, [reset, refused, down], 3)
     assert "brokers are down" in _failure(shared, [down], 3)
     assert "no answer yet" in _failure(shared, [], 3)
+
+
+CHECK = "check KAFKA_BOOTSTRAP_SERVERS and the SASL and TLS settings"
+WITHIN = "within 3 s (ENSEMBLE_STARTUP_TIMEOUT_S)"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "user", "words"),
+    [
+        (KafkaError._TRANSPORT, "refused", "", f"cannot reach Kafka at there:9092 {WITHIN}: refused; {CHECK}"),
+        (
+            KafkaError._SSL,
+            "certificate verify failed",
+            "",
+            f"cannot reach Kafka at there:9092: certificate verify failed; {CHECK}",
+        ),
+        (KafkaError._SSL, "handshake", "", f"cannot reach Kafka at there:9092 {WITHIN}: handshake; {CHECK}"),
+        (KafkaError._AUTHENTICATION, "no such user", "", f"cannot reach Kafka at there:9092: no such user; {CHECK}"),
+        (
+            KafkaError._AUTHENTICATION,
+            "SASL handshake failed",
+            "ann",
+            f"cannot reach Kafka at there:9092 {WITHIN}: SASL handshake failed; {CHECK}",
+        ),
+        (
+            KafkaError.SASL_AUTHENTICATION_FAILED,
+            "no such user",
+            "ann",
+            login_refusal({"sasl.username": "ann", "bootstrap.servers": "there:9092"}, "no such user"),
+        ),
+    ],
+)
+def test_a_cluster_that_was_not_reached_is_told_with_what_to_check(code: int, said: str, user: str, words: str) -> None:
+    shared = {"bootstrap.servers": "there:9092", **({"sasl.username": user} if user else {})}
+    assert _failure(shared, [KafkaError(code, said)], 3) == words

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from ensemble.errors import FatalError
 from ensemble.kafka.worker.fetch_problems import MISSING_LIMIT_S, STUCK_LIMIT_S, FetchProblems, find_topics
@@ -143,3 +144,58 @@ def test_brokers_are_asked_for_all_topics_at_once() -> None:
 
     cluster.list_topics = answer_nothing
     assert find_topics(cluster, ["a", "b", "c"]) is None
+
+
+def test_what_cannot_be_read_is_logged_once_and_ends_with_the_way_past_it() -> None:
+    watch = Watch()
+    with capture_logs() as logs, pytest.raises(FatalError) as fatal:
+        watch.poll(STUCK_LIMIT_S + 2, DAMAGED)
+    assert str(fatal.value) == (
+        "shop.commands[1] cannot be read at offset 7 for 30 s: cannot be decompressed. The record there is damaged, or "
+        "becomes too large when it is decompressed; only skipping it goes past it: `ensemble records skip`, topic "
+        "shop.commands, partition 1, offset 7"
+    )
+    stuck = {"topic": "shop.commands", "partition": 1, "offset": 7, "reason": "cannot be decompressed"}
+    assert logs == [{"event": "consumer.stuck", "log_level": "warning", **stuck}]
+    assert watch.now == STUCK_LIMIT_S + 1
+
+
+@pytest.mark.parametrize(("pause_s", "is_forgotten"), [(9.9, False), (10.0, True)])
+def test_a_problem_that_is_met_no_more_is_forgotten_after_ten_seconds(pause_s: float, *, is_forgotten: bool) -> None:
+    watch = Watch()
+    watch.problems.note(PLACE, 0, DAMAGED)
+    watch.now += pause_s
+    watch.problems.check()
+    assert watch.problems.has_any is not is_forgotten
+
+
+def test_who_fails_at_another_offset_is_waited_for_anew() -> None:
+    watch = Watch()
+    watch.problems.note(PLACE, 7, DAMAGED)
+    watch.now += 5
+    watch.problems.note(PLACE, 8, DAMAGED)
+    watch.now += 1
+    watch.problems.note(PLACE, 8, KafkaError(KafkaError._BAD_COMPRESSION, "in other words"))
+    assert watch.problems.describe() == "shop.commands[1] cannot be read at offset 8 for 1 s: cannot be decompressed"
+    assert watch.problems.longest_s == 1
+
+
+def test_a_topic_that_no_broker_knows_is_told_found_and_lost_in_words() -> None:
+    watch = Watch()
+    with capture_logs() as logs:
+        watch.problems.miss(["shop.news", "shop.news"])
+        watch.topics.add("shop.news")
+        watch.problems.check()
+    assert [(line["event"], line["topic"], line.get("reason")) for line in logs] == [
+        ("topic.missing", "shop.news", "no broker knows it; waiting, 60 s"),
+        ("topic.found", "shop.news", None),
+    ]
+    watch.topics.clear()
+    watch.problems.miss(["shop.news"])
+    with pytest.raises(FatalError) as fatal:
+        watch.poll(2 * MISSING_LIMIT_S)
+    assert str(fatal.value) == (
+        "no broker has known topic shop.news for 60 s. If it was deleted, its records are gone; `ensemble topics "
+        "apply` creates it again"
+    )
+    assert watch.now == MISSING_LIMIT_S

@@ -157,6 +157,16 @@ def test_a_restore_that_does_not_move_says_where_it_stands(consumer: AssignedCon
         restoration.advance(0, 0)
 
 
+def test_a_restore_that_moves_begins_to_wait_anew(consumer: AssignedConsumer) -> None:
+    """A phase that begins, a record and an end are all steps; what delayed an earlier one explains no later one."""
+    restoration, _ = begin(consumer)
+    restoration._moved_at, restoration._delay, steps = float("-inf"), "away for a moment", 0
+    while not restoration.advance(0, 60):
+        assert (restoration._moved_at > float("-inf"), restoration._delay) == (True, "")
+        restoration._moved_at, steps = float("-inf"), steps + 1
+    assert steps
+
+
 def test_a_restore_waits_for_brokers_that_are_away_however_long(consumer: AssignedConsumer) -> None:
     # given brokers that go away in the middle, and deny nothing
     restoration, tasks = begin(consumer)
