@@ -1,10 +1,11 @@
 """Acknowledgements of brokers tell the time; what is done to the machine's clock then has no effect."""
 
+import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME
 from structlog.testing import capture_logs
 
 from ensemble.clock import ManualClock
-from ensemble.kafka.worker.broker_clock import BrokerClock
+from ensemble.kafka.worker.broker_clock import _KEEP_MS, BrokerClock
 
 START = 1_750_000_000_000
 HOUR_S = 3600
@@ -109,3 +110,19 @@ def test_records_are_stamped_with_the_brokers_time_once_it_is_known() -> None:
     stamps = [machine.clock.stamp()]
     machine.write(takes_s=0)
     assert [*stamps, machine.clock.stamp()] == [0, START]
+
+
+@pytest.mark.parametrize(("beyond_s", "error_s"), [(0.0, HOUR_S), (0.001, 0)])
+def test_what_a_broker_told_long_ago_has_no_vote(beyond_s: float, error_s: float) -> None:
+    machine = Machine()
+    machine.write(broker_wrong_by_s=HOUR_S, takes_s=0, partition=1)
+    machine._true.advance(_KEEP_MS / 1000 + beyond_s)
+    machine.write(takes_s=0)
+    assert machine.error_ms == error_s * 1000
+
+
+@pytest.mark.parametrize(("wrong_by_s", "is_told"), [(1.0, False), (1.001, True), (-1.0, False), (-1.001, True)])
+def test_a_second_is_tolerated(wrong_by_s: float, *, is_told: bool) -> None:
+    machine = Machine(wrong_by_s=wrong_by_s)
+    machine.write(takes_s=0)
+    assert bool(machine.clock.describe()) is is_told

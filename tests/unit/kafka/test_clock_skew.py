@@ -61,7 +61,9 @@ def test_a_senders_stamp_does_not_tell_whose_clock_is_wrong() -> None:
 
 
 def test_a_clock_that_was_set_right_is_believed_after_a_while() -> None:
-    assert skew_after(Stamped(1_002_000), later_s=301).describe() == ""
+    assert skew_after(Stamped(1_002_000), later_s=299.999).current_ms == 2_000
+    assert skew_after(Stamped(1_002_000), later_s=300).describe() == ""
+    assert skew_after(Stamped(1_002_000), later_s=-300).describe() == ""
 
 
 def test_a_record_without_a_time_tells_nothing() -> None:
