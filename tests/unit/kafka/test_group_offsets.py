@@ -14,6 +14,10 @@ from tests.support.steady_clock import SteadyClock
 
 PLACES = [TopicPartition("shop.commands", 0)]
 LIMIT_S = 40.0
+REMEDY = (
+    "No transaction of a service is open for so long, so the broker may have lost the end of one: see 'Offsets that "
+    "stay hidden' in docs/operations.md"
+)
 
 
 class HiddenOffsets:
@@ -103,3 +107,47 @@ def test_a_wait_that_an_open_transaction_explains_is_nothing_to_look_at(
     offsets.hide([0])
     clock.now += LIMIT_S
     assert offsets.overlong_s == 0
+
+
+def test_which_partitions_wait_is_logged_as_they_come_with_the_reason_and_then_the_remedy(clock: SteadyClock) -> None:
+    offsets = GroupOffsets(10, Heartbeat(), clock)
+    hidden: Any = HiddenOffsets(KafkaError.UNSTABLE_OFFSET_COMMIT)
+    said = KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT).str()
+    reason = f"{said}; an open transaction hides them, or the group has no coordinator"
+    with capture_logs() as logs:
+        offsets.read(hidden, PLACES)
+        offsets.hide([3, 0])
+        offsets.hide([0, 5])
+        offsets.hide([5])
+        clock.now += LIMIT_S
+        offsets.hide([0])
+        clock.now += 0.1
+        offsets.hide([0])
+    told = [(line["log_level"], line.get("partitions"), line["reason"]) for line in logs]
+    assert told == [
+        ("warning", [0, 3], reason),
+        ("warning", [5], reason),
+        ("error", None, f"partitions 0, 3, 5 wait for the group's offsets for 40 s: {reason}. {REMEDY}"),
+    ]
+
+
+def test_it_is_told_again_once_another_one_waits_for_too_long(offsets: GroupOffsets, clock: SteadyClock) -> None:
+    with capture_logs() as logs:
+        for forgotten in ([], [0], [1]):
+            offsets.hide([0, 1])
+            clock.now += LIMIT_S + 1
+            offsets.hide([0, 1])
+            offsets.forget(forgotten)
+    assert [line["event"] for line in logs].count("offsets.hidden") == 1, "one waited all the time"
+    offsets.forget([0, 1])
+    with capture_logs() as logs:
+        offsets.hide([0])
+        clock.now += LIMIT_S + 1
+        offsets.hide([0])
+    assert [line["event"] for line in logs] == ["offsets.delayed", "offsets.hidden"]
+
+
+def test_of_no_place_nothing_is_asked(offsets: GroupOffsets) -> None:
+    consumer: Any = HiddenOffsets()
+    assert offsets.read(consumer, []) == []
+    assert consumer.timeouts == []

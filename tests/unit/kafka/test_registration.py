@@ -8,8 +8,11 @@ from confluent_kafka.schema_registry import ConfigCompatibilityLevel, SchemaRegi
 from ensemble import Event
 from ensemble.errors import ConfigurationError, Unavailable
 from ensemble.kafka.registry import check_registered, plan_registrations, register_schemas
+from ensemble.kafka.registry.availability import Patience
+from ensemble.kafka.registry.registration import registry_of_the_environment
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.topology import Subject
+from ensemble.waiting import ignore
 from tests.support.mock_registry import SharedRegistry
 from tests.support.two_releases import v2
 
@@ -108,3 +111,10 @@ def test_what_the_registry_refuses_is_named() -> None:
     shared.refused = {NAME}
     with pytest.raises(Unavailable, match=rf"^the registry refused:\n  {NAME}: not allowed$"):
         register_schemas(shared.connect(), [SOLD])
+
+
+def test_without_a_setting_there_is_no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SCHEMA_REGISTRY_URL", raising=False)
+    with pytest.raises(ConfigurationError) as missing:
+        registry_of_the_environment(Patience(1.0, ignore))
+    assert str(missing.value) == "SCHEMA_REGISTRY_URL is not set; it names the registry, http://host:port/path"
