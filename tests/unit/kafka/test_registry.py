@@ -216,3 +216,59 @@ def test_a_refusal_is_told_at_once(error: Exception) -> None:
     with pytest.raises(RegistryRefusal, match=URL):
         sources.find(7)
     assert client.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (refusal(404, None), "404: no registry's answer, is the path of the URL right?"),
+        (refusal(404, -1), "404: no registry's answer, is the path of the URL right?"),
+        (refusal(401, 40101), "401: see SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO"),
+        (refusal(403, 40301), "403: see SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO"),
+        (refusal(503, 50301, "starting"), "503: starting"),
+        (JSONDecodeError("Expecting value", "<html>", 0), "the answer is not JSON, so it is no registry's"),
+        (
+            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text"),
+            "the answer is not JSON, so it is no registry's",
+        ),
+        (KeyError("schema"), "the answer is none that a registry gives, so it is no registry's"),
+        (httpx2.ReadTimeout("timed out"), "timed out"),
+        (httpx2.ReadTimeout(""), "ReadTimeout"),
+    ],
+)
+def test_why_there_is_no_answer_is_said_in_words(error: Exception, reason: str) -> None:
+    sources, _ = registry(failing(error))
+    for _ in range(2):  # the second time it is not asked, and says the same
+        with pytest.raises(SchemasUnavailable) as unavailable:
+            sources.find(7)
+        assert str(unavailable.value) == f"schema registry {URL}: {reason}"
+        is_refusal = isinstance(error, SchemaRegistryError) and error.http_status_code in {401, 403}
+        assert isinstance(unavailable.value, RegistryRefusal) is is_refusal
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("incompatible: must", "incompatible: must"), ("", "it answers 409 and no reason")]
+)
+def test_a_refused_schema_is_told_with_its_reason(text: str, words: str) -> None:
+    sources, _ = registry(failing(refusal(409, 409, text)))
+    with pytest.raises(ConfigurationError) as refused:
+        sources.ask(lambda: sources.client.get_schema(7))
+    assert str(refused.value) == words
+
+
+def test_what_cannot_be_read_is_asked_for_once_and_told_each_time() -> None:
+    sources, client = registry(lambda: Schema("[]", "AVRO"))
+    reasons = set[str]()
+    for _ in range(2):
+        with pytest.raises(UndecodableRecord) as unreadable:
+            sources.find(7)
+        reasons.add(str(unreadable.value))
+    assert (len(reasons), client.asked) == (1, 1)
+    assert min(reasons).startswith(f"schema id 7 of the registry {URL} cannot be read here: ")
+
+
+def test_a_schema_that_is_found_by_its_id_alone_has_no_number() -> None:
+    sources, _ = registry(lambda: SCHEMA)
+    found = sources.find(7)
+    assert found is not None
+    assert (found.id, found.version, found.is_released) == (7, 0, True)
