@@ -4,7 +4,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
 from resource import RLIM_INFINITY
@@ -14,8 +14,9 @@ import pytest
 from ensemble.embedded.supervisor import main, open_files
 
 LIMIT_S = 30.0
-ENDS_IN_ORDER = "trap 'echo asked; exit 7' TERM; echo up; while :; do sleep 0.02; done"
-HEARS_NOTHING = "trap '' TERM; echo up; while :; do sleep 0.02; done"
+RUNS = "echo up; n=0; while [ $n -lt 2000 ]; do sleep 0.02; n=$((n + 1)); done"
+ENDS_IN_ORDER = f"trap 'echo asked; exit 7' TERM; {RUNS}"
+HEARS_NOTHING = f"trap '' TERM; {RUNS}"
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it is multi-threaded, and forks
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"
 class Supervised:
     """A shell in the broker's place, under a supervisor that is a fork of this process."""
 
-    def __init__(self, note: Path, script: str, stop_limit_s: float = LIMIT_S) -> None:
+    def __init__(self, note: Path, script: str, stop_limit_s: float) -> None:
         self._input, self.owner = os.pipe()
         self.pid_line, self._output = os.pipe()
         self.words, self._errors = os.pipe()
@@ -53,10 +54,31 @@ class Supervised:
     def end(self) -> int | None:
         """Return with which code the supervisor ended."""
         self._process.join(LIMIT_S)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """End it in any case."""
         self._process.kill()
+        self._process.join(LIMIT_S)
         for descriptor in (self.pid_line, self.words):
             os.close(descriptor)
-        return self._process.exitcode
+
+
+Supervise = Callable[..., Supervised]
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Supervise]:
+    """Return what starts supervisors, of which none is left."""
+    started = list[Supervised]()
+
+    def start(script: str, stop_limit_s: float = LIMIT_S) -> Supervised:
+        started.append(Supervised(tmp_path / "note", script, stop_limit_s))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
 
 
 def close_input(supervised: Supervised) -> None:
@@ -76,9 +98,9 @@ def interrupt_and_close_input(supervised: Supervised) -> None:
 
 @pytest.mark.parametrize("act", [close_input, ask_to_stop, interrupt_and_close_input])
 def test_a_broker_is_asked_to_stop_when_its_owner_is_gone_or_asks(
-    tmp_path: Path, act: Callable[[Supervised], None]
+    supervise: Supervise, act: Callable[[Supervised], None]
 ) -> None:
-    supervised = Supervised(tmp_path / "note", ENDS_IN_ORDER)
+    supervised = supervise(ENDS_IN_ORDER)
     assert supervised.read(supervised.words) == b"up\n"
     act(supervised)
     assert supervised.read(supervised.words) == b"asked\n"
@@ -87,17 +109,17 @@ def test_a_broker_is_asked_to_stop_when_its_owner_is_gone_or_asks(
         close_input(supervised)
 
 
-def test_a_broker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
-    supervised = Supervised(tmp_path / "note", HEARS_NOTHING, stop_limit_s=0.1)
+def test_a_broker_that_does_not_stop_is_killed(supervise: Supervise) -> None:
+    supervised = supervise(HEARS_NOTHING, stop_limit_s=0.1)
     assert supervised.read(supervised.words) == b"up\n"
     close_input(supervised)
     assert supervised.end() == 256 - signal.SIGKILL
 
 
-def test_a_broker_that_ends_by_itself_leaves_no_note(tmp_path: Path) -> None:
+def test_a_broker_that_ends_by_itself_leaves_no_note(tmp_path: Path, supervise: Supervise) -> None:
     note = tmp_path / "note"
     note.touch()
-    supervised = Supervised(note, "echo $$; read line; exit 3")
+    supervised = supervise("echo $$; read line; exit 3")
     assert supervised.read(supervised.pid_line) == supervised.read(supervised.words), "the owner learns its number"
     assert supervised.end() == 3, "it has no input"
     assert not note.exists()

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,6 +26,7 @@ from ensemble.errors import ConfigurationError, FatalError, RegistryRefusal
 from ensemble.free_ports import free_ports
 from ensemble.kafka.worker.heartbeat import Heartbeat
 from ensemble.kafka.worker.process import run_services
+from ensemble.kafka.worker.stopping import SILENCE_S
 from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings, Settings, TelemetrySettings
 
 LIMIT_S = 30.0
@@ -50,7 +51,7 @@ How = Beside | Exception | str
 
 
 class IdleLoop:
-    """Runs until it is told to stop, or as `how` says: it fails with an error, ends, or hangs and hears nothing."""
+    """Runs until it is told to stop, or as `how` says: fails, ends, works on, or hangs and hears nothing."""
 
     one_runs = threading.Event()
     note = "a note"
@@ -66,8 +67,17 @@ class IdleLoop:
             how = how.how
         if isinstance(how, Exception):
             raise how
-        if how != "end":
+        if how == "work":
+            self._work()
+        elif how != "end":
             self._turn(hangs=how == "hang")
+
+    def _work(self) -> None:
+        with self.heartbeat.during("handling a batch", 5, is_work=True):
+            self.one_runs.set()
+            structlog.get_logger().info("loop.turns")
+            self._stopped.wait(LIMIT_S)
+            time.sleep(SILENCE_S + 0.5)
 
     def _turn(self, *, hangs: bool) -> None:
         with self.heartbeat.during("committing", 5):
@@ -123,8 +133,29 @@ class Forked:
     def end(self) -> tuple[int | None, str]:
         """Return the exit code and what it wrote."""
         self._process.join(LIMIT_S)
-        self._process.kill()
         return self._process.exitcode, self._errors.read_text()
+
+    def kill(self) -> None:
+        """End it in any case."""
+        self._process.kill()
+        self._process.join(LIMIT_S)
+
+
+Fork = Callable[..., Forked]
+
+
+@pytest.fixture
+def fork(tmp_path: Path) -> Iterator[Fork]:
+    """Return what runs services in a fork, of which none is left."""
+    started = list[Forked]()
+
+    def start(open_loop: Callable[..., Any], *services: Service) -> Forked:
+        started.append(Forked(tmp_path, open_loop, *services))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
 
 
 def opening(**how: How) -> Callable[..., Any]:
@@ -146,8 +177,8 @@ def lines(text: str, *names: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_service_runs_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
-    forked = Forked(tmp_path, opening(), SHOP)
+def test_a_service_runs_until_it_is_told_to_stop(fork: Fork, number: signal.Signals) -> None:
+    forked = fork(opening(), SHOP)
     forked.await_log("loop.turns")
     status, body = forked.ask("/readyz")
     assert (status, json.loads(body)["reason"], json.loads(body)["note"]) == (503, "restoring state", "a note")
@@ -167,21 +198,21 @@ def test_a_service_runs_until_it_is_told_to_stop(tmp_path: Path, number: signal.
 
 
 @pytest.mark.parametrize("kind", [ConfigurationError, RegistryRefusal])
-def test_what_an_operator_can_put_right_is_said_plainly(tmp_path: Path, kind: type[Exception]) -> None:
+def test_what_an_operator_can_put_right_is_said_plainly(fork: Fork, kind: type[Exception]) -> None:
     error = kind("no topic \x1b[31m\nnews")
-    assert Forked(tmp_path, opening(shop=error), SHOP).end() == (2, "shop: no topic \\x1b[31m\nnews\n")
+    assert fork(opening(shop=error), SHOP).end() == (2, "shop: no topic \\x1b[31m\nnews\n")
 
 
 @pytest.mark.parametrize(("how", "code"), [(FatalError("it is broken"), 1), ("end", 0)])
-def test_a_loop_that_fails_makes_its_process_fail(tmp_path: Path, how: Exception | str, code: int) -> None:
-    ended, text = Forked(tmp_path, opening(shop=how), SHOP).end()
+def test_a_loop_that_fails_makes_its_process_fail(fork: Fork, how: Exception | str, code: int) -> None:
+    ended, text = fork(opening(shop=how), SHOP).end()
     assert ended == code
     event = ("service.failed", "critical", "it is broken") if code else ("service.stopped", "info", None)
     assert lines(text, "event", "level", "reason")[-1] == event
 
 
-def test_a_service_that_fails_stops_those_beside_it(tmp_path: Path) -> None:
-    code, text = Forked(tmp_path, opening(bank=Beside(FatalError("it is broken"))), SHOP, BANK).end()
+def test_a_service_that_fails_stops_those_beside_it(fork: Fork) -> None:
+    code, text = fork(opening(bank=Beside(FatalError("it is broken"))), SHOP, BANK).end()
     assert code == 1
     told = lines(text, "event", "service", "reason")
     ends = [line for line in told if line[0] in {"service.failed", "service.stopped"}]
@@ -190,10 +221,10 @@ def test_a_service_that_fails_stops_those_beside_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("how", "services"), [({"bank": Beside("end")}, (BANK, SHOP)), ({}, (SHOP,))])
 def test_a_service_that_hangs_on_its_way_out_is_ended(
-    tmp_path: Path, how: dict[str, How], services: Sequence[Service]
+    fork: Fork, how: dict[str, How], services: Sequence[Service]
 ) -> None:
     """Beside one that ended by itself, or after a signal."""
-    forked = Forked(tmp_path, opening(shop="hang", **how), *services)
+    forked = fork(opening(shop="hang", **how), *services)
     forked.await_log("loop.turns")
     if not how:
         forked.send(signal.SIGTERM)
@@ -203,3 +234,17 @@ def test_a_service_that_hangs_on_its_way_out_is_ended(
         "service.stopped",
         "ended without waiting any longer; it was committing",
     )
+
+
+def test_a_service_that_works_on_is_left_to_its_work(fork: Fork) -> None:
+    """Beside one that has ended, and after a signal."""
+    forked = fork(opening(shop="work", bank=Beside("end")), SHOP, BANK)
+    forked.await_log("service.stopped")
+    forked.send(signal.SIGTERM)
+    code, text = forked.end()
+    assert code == 0
+    told = lines(text, "event", "service", "reason")
+    assert sorted(line for line in told if line[0] == "service.stopped") == [
+        ("service.stopped", "bank", None),
+        ("service.stopped", "shop", None),
+    ]
