@@ -27,6 +27,9 @@ from tests.support.terminal import terminal
 
 _CHANGING: Final = (
     (re.compile(r"^! reading .* % of \d+ records\n|^reading .* % of \d+ records\n\n", re.MULTILINE), ""),  # if slow
+    (re.compile(r"^. (disk|open files) +.*(\n +.*)*$", re.MULTILINE), r"  \1  <of this machine>"),
+    (re.compile(r"^\w+\t(disk|open files)\t.*$", re.MULTILINE), r"\1\t<of this machine>"),
+    (re.compile(r'^{"name": "(disk|open files)".*$', re.MULTILINE), r"\1 <of this machine>"),
     (re.compile(r"^\+\d\.\d{3}\t", re.MULTILINE), "+<s>\t"),
     (re.compile(r"^ +\d\.\d{3} ", re.MULTILINE), "   <s> "),
     (re.compile(r'"(after|age)_ms": \d+'), r'"\1_ms": <ms>'),

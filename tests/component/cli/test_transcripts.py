@@ -43,7 +43,7 @@ ensemble_http_token = {file = "/run/secrets/token"}
 [test]
 kafka_bootstrap_servers = "127.0.0.1:9092"
 """
-_WITH_FILES: Final = {"views", "waves", "profiles"}
+_WITH_FILES: Final = {"views", "waves", "profiles", "doctor", "library-doctor"}
 """Sessions on the cluster of the environment: views and runs are kept in files; "+ " stands before each view."""
 _NOT_HERE: Final = ("NO_COLOR", "FORCE_COLOR", "ENSEMBLE_PROGRAM", "ENSEMBLE_APP", "ENSEMBLE_PROFILE", "VISUAL",
                     "SCHEMA_REGISTRY_URL", "PAYMENT_PROVIDER_URL")  # fmt: skip
