@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ensemble.command_line.errors import Mistake, UnknownName
 from ensemble.command_line.selection import application
 from ensemble.kafka import run
 
 
-def run_services(names: Sequence[str], instance: str | None, port: int | None) -> int:
+def run_services(names: Sequence[str], instance: str | None, port: int | None, *, run: Callable[..., int] = run) -> int:
     """Run until SIGTERM or SIGINT and return the exit code. Raises UnknownName for a name that is no service's."""
     services = application().services
     for name in names:

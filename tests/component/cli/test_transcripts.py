@@ -76,6 +76,15 @@ def waiting_orders() -> Any:
     return flow
 
 
+def refused_orders() -> Any:
+    """One order that is completed, and three others of its id, on other terms, that were refused."""
+    flow: Any = FlowInMemory(_AGO_S)
+    for number in (1, 2, 3, 4):
+        publish(flow, place_order(customer_id=f"c-{number}"))
+        flow.settle()
+    return flow
+
+
 class NewCluster(FlowInMemory):
     """A cluster that nothing was set up on."""
 
@@ -110,6 +119,7 @@ SHOPS: Final[dict[str, Callable[[], Any]]] = {
     "order-ends": waiting_orders,
     "held": waiting_orders,
     "waves": waiting_orders,
+    "several-dead-letters": refused_orders,
     "library-set-up": NewCluster,
     "watching": lambda: ClusterToLookAtTwice(_AGO_S),
     "library-watching": lambda: ClusterToLookAtTwice(_AGO_S),
