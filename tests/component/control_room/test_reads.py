@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts import RequestCancellation
-from ensemble.operations import ParkedStatus, now
+from ensemble.operations import NotFound, ParkedStatus, now
 from services.app import APP
 from services.control_room.api.orders import wait_for_end
 from services.control_room.live_events import LiveEvent, LiveEvents
@@ -249,8 +249,8 @@ async def _wait_for_an_order_that_ends_later() -> int:
         asked.append(order_id)
         if len(asked) == 1:
             live.publish([LiveEvent("order", order_id, "{}")])
-        else:
-            loop.call_soon_threadsafe(is_asked_again.set)
+            raise NotFound("it was placed just now")
+        loop.call_soon_threadsafe(is_asked_again.set)
         return ended
 
     room: Any = SimpleNamespace(live=live, orders=SimpleNamespace(get=look_up))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import getpass
 from typing import Any
 
 import pytest
@@ -112,6 +113,10 @@ def test_only_this_machine_reaches_a_loopback_address(host: str, is_closed: bool
         "machine reaches the port"
     )
     assert Access(ControlRoomSettings(host=host, login="none")).is_host(f"{host}:8100")
+
+
+def test_on_this_machine_its_user_acts_under_the_name_that_the_machine_has() -> None:
+    assert Access(ControlRoomSettings()).person({}, HERE) == Person(getpass.getuser(), Role.ACT)
 
 
 @pytest.mark.parametrize(
