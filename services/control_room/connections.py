@@ -62,12 +62,18 @@ class BoundedConnection(H11Protocol):
 def most_connections() -> int:
     """Return how many connections there may be, once this process has as many open files as it may take."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(_ENOUGH_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < enough:
+    enough = enough_files(soft, hard)
+    if enough != soft:
         with suppress(OSError, ValueError):  # some systems allow less than they say
             resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return connections_within(soft)
+
+
+def enough_files(soft: int, hard: int) -> int:
+    """Return which limit of open files a process should have that has this one, and may have a harder one."""
+    enough = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(_ENOUGH_FILES, hard)
+    return soft if soft == resource.RLIM_INFINITY else max(soft, enough)
 
 
 def connections_within(files: int) -> int:

@@ -257,8 +257,9 @@ def settled(record: AnswerRecord) -> None:
     closed = "&".join(f"place={'/'.join(map(str, again[place]['position'].values()))}" for place in (0, 2))
     for which in (both, closed):
         record.get(record.get(f"/dead-letters/act?verb=redrive&{which}").headers["Location"])
-    for action in ({"kind": "redrive", "where": {"service": "payment"}}, {"kind": "discard"}):
-        record.post("/api/plans", {"action": action})
+    conditions: tuple[dict[str, Any], ...] = ({"where": {"service": "payment"}}, {"where": {"since": "soon"}}, {})
+    for condition in conditions:
+        record.post("/api/plans", {"action": {"kind": "redrive", **condition}})
 
 
 def pauses(record: AnswerRecord) -> None:

@@ -10,7 +10,13 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from services.control_room.connections import REQUEST_S, BoundedConnection, connections_within, most_connections
+from services.control_room.connections import (
+    REQUEST_S,
+    BoundedConnection,
+    connections_within,
+    enough_files,
+    most_connections,
+)
 
 GET: Final = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
 POST: Final = b"POST /api/orders HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\n"
@@ -132,3 +138,19 @@ def test_a_connection_that_has_ended_is_waited_for_no_longer() -> None:
 )
 def test_some_files_are_left_for_all_else(files: int, connections: int) -> None:
     assert connections_within(files) == connections
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "enough"),
+    [
+        (1_024, RLIM_INFINITY, 10_000),
+        (1_024, 524_288, 10_000),
+        (1_024, 4_096, 4_096),
+        (1_024, 1_024, 1_024),
+        (10_001, RLIM_INFINITY, 10_001),
+        (20_000, 524_288, 20_000),
+        (RLIM_INFINITY, RLIM_INFINITY, RLIM_INFINITY),
+    ],
+)
+def test_a_process_asks_for_as_many_files_as_are_enough_and_gives_none_back(soft: int, hard: int, enough: int) -> None:
+    assert enough_files(soft, hard) == enough

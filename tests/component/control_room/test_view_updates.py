@@ -91,8 +91,10 @@ class BrokenView:
 def test_a_view_that_is_not_brought_up_to_date_says_why_once(error: Exception, problem: str) -> None:
     told: list[ViewStatus] = []
     view: Any = BrokenView(error)
-    updates = ViewUpdates(view, lambda: 1.0, on_changes=lambda _: None, on_lost=lambda _: None, on_status=told.append)
+    changes, lost = list[Any](), list[int]()
+    updates = ViewUpdates(view, lambda: 1.0, on_changes=changes.append, on_lost=lost.append, on_status=told.append)
     assert [updates.update(), updates.update()] == [False, False]
+    assert (changes, lost) == ([], [])
     assert [(status.problem, status.as_of) for status in told] == [(problem, None)]
     assert updates.status.problem_since == told[0].problem_since
 
