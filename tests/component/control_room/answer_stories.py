@@ -260,6 +260,11 @@ def settled(record: AnswerRecord) -> None:
     conditions: tuple[dict[str, Any], ...] = ({"where": {"service": "payment"}}, {"where": {"since": "soon"}}, {})
     for condition in conditions:
         record.post("/api/plans", {"action": {"kind": "redrive", **condition}})
+    record.room.flow.stopped = {"order"}
+    record.room.flow.flow.publish(place_order(order_id="o-8"))
+    record.room.update()
+    record.get("/orders/o-8", "/orders/o-8/diagram.json", "/api/orders/o-8", "/orders/o-8/pause")
+    record.get("/nowhere", "/api/nowhere", Accept="text/html,*/*")
 
 
 def pauses(record: AnswerRecord) -> None:
