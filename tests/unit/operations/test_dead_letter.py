@@ -1,5 +1,6 @@
 """Dead letters as operators see them: what became of each, which are meant, and what they have in common."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ensemble.operations import (
     Actor,
     DeadLetterEntry,
     DeadLetterFilter,
+    Fate,
     Intent,
     Invalid,
     Session,
@@ -97,6 +99,39 @@ def test_one_that_nothing_waits_for_was_skipped_or_is_gone() -> None:
 def test_each_filter_leaves_out_what_it_does_not_name(dead_letter_filter: DeadLetterFilter) -> None:
     assert DeadLetterFilter(error="TerminalError", key="order-1").takes(letter())
     assert not dead_letter_filter.takes(letter())
+
+
+FAILED_AT = 1_769_860_800_000
+
+
+@pytest.mark.parametrize(
+    ("which", "status", "expected"),
+    [
+        ({}, "skipped", True),
+        ({}, "parked", True),
+        ({}, "discarded", False),
+        ({"open_only": False}, "discarded", True),
+        ({"since": FAILED_AT, "until": FAILED_AT}, "parked", True),
+        ({"since": FAILED_AT + 1}, "parked", False),
+        ({"until": FAILED_AT - 1}, "parked", False),
+        ({"key": "order-1", "error": "TerminalError", "type": "AttemptCharge"}, "parked", False),
+    ],
+)
+def test_a_filter_takes_what_lies_on_its_bounds(which: dict[str, Any], status: Any, *, expected: bool) -> None:
+    assert DeadLetterFilter(**which).takes(replace(letter(), fate=Fate(status))) is expected
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"), [({}, True), ({"open_only": False}, True), ({"since": 0}, False), ({"service": "a"}, False)]
+)
+def test_a_filter_without_conditions_is_everything(which: dict[str, Any], *, expected: bool) -> None:
+    assert DeadLetterFilter(**which).is_everything is expected
+
+
+def test_groups_of_one_size_are_in_order_of_their_names() -> None:
+    groups = group_by_cause([letter(), letter(1, headers={"__streams.errors.message": "no card"})])
+    assert [group.id for group in groups] == sorted(group.id for group in groups)
+    assert all(group.letters[0].group == group.id and group.letters[0].cause == group.cause for group in groups)
 
 
 def test_one_cause_reads_the_same_whatever_order_it_was() -> None:

@@ -68,6 +68,27 @@ def test_an_answer_that_cannot_be_read_is_no_answer() -> None:
     assert answer.reason.startswith(f"{url} does not answer: ")
 
 
+@pytest.mark.parametrize(
+    ("body", "is_ready", "reason", "note"),
+    [
+        (b"{}", False, "not ready", ""),
+        (b'{"status": "ok"}', True, "", ""),
+        (b'{"status": "ok", "reason": "soon", "note": "3 s behind"}', True, "soon", "3 s behind"),
+        (b'{"status": "no", "reason": "restoring", "note": null}', False, "restoring", ""),
+    ],
+)
+def test_an_answer_is_ready_only_where_it_says_ok(body: bytes, *, is_ready: bool, reason: str, note: str) -> None:
+    with elsewhere(body) as url:
+        [answer] = ask_readiness(Endpoints({"shop": (f"{url}/",)}), 60)["shop"]
+    assert answer.model_dump() == {"url": f"{url}/", "is_ready": is_ready, "reason": reason, "note": note}
+
+
+def test_another_document_is_no_service_of_this_kind() -> None:
+    with elsewhere(b"[1]") as url:
+        [answer] = ask_readiness(Endpoints({"shop": (url,)}), 60)["shop"]
+    assert (answer.is_ready, answer.reason) == (False, f"{url} does not answer: it is no service of this kind")
+
+
 def test_a_refusal_is_a_reason() -> None:
     with serving(str) as url:
         [answer] = ask_readiness(Endpoints({"shop": (url,)}, "wrong"))["shop"]

@@ -15,7 +15,7 @@ from ensemble.observability.metrics import LoopMetrics
 from ensemble.operations import Endpoints, Samples, ServiceCounters
 from ensemble.operations.lag import PartitionLag
 from ensemble.operations.samples import Sample
-from ensemble.operations.service_metrics import ask_counters, parse_counters
+from ensemble.operations.service_metrics import _sum, ask_counters, parse_counters
 
 PLACE = ("shop.commands", 0)
 SECOND = 1_000
@@ -149,6 +149,15 @@ def test_counters_of_all_processes_are_added_up_where_all_answer() -> None:
 
     assert counters == {"shop": ServiceCounters(batches=4)}
     assert unknown == {}
+
+
+def test_what_several_processes_have_counted_is_added_up() -> None:
+    one, other = (ServiceCounters(batches=n, batch_seconds=n / 2, aborts=2 * n, failures=3 * n) for n in (1, 3))
+    assert _sum([one, other]) == ServiceCounters(batches=4, batch_seconds=2, aborts=8, failures=12)
+    assert _sum([]) == ServiceCounters()
+    assert other.since(one) == ServiceCounters(batches=2, batch_seconds=1, aborts=4, failures=6)
+    assert one.since(one) == ServiceCounters()
+    assert one.model_copy(update={"aborts": 1}).since(one) == one.model_copy(update={"aborts": 1})
 
 
 def test_what_was_counted_since_begins_anew_with_a_process() -> None:

@@ -49,7 +49,7 @@ def test_reads_all_pages_of_the_ledger() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        *({}, [], {"entries": [{}], "next": None}, {"entries": [], "next": "never"}),
+        *({}, [], {"entries": [{}], "next": None}, {"entries": [], "next": "never"}, {"entries": [], "next": 0}),
         *({"entries": [ENTRY | wrong], "next": None} for wrong in WRONG_VALUES),
     ],
 )
