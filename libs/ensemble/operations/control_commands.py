@@ -37,13 +37,15 @@ class Answers:
     done: dict[Ask, OperationDone] = field(default_factory=dict)
     answered_at: dict[Ask, int] = field(default_factory=dict)
     """When the first answer to each was written, epoch milliseconds."""
-    read: dict[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Find the decoders of what services answer."""
+        self._readers = _readers(self.sources)
 
     def take(self, records: Iterable[Any]) -> None:
         """Collect the answers among records of `<service>.operations`."""
-        self.read = self.read or _readers(self.sources)
         for record in records:
-            read = self.read.get((record.value or b"")[:PREFIX_LENGTH])
+            read = self._readers.get((record.value or b"")[:PREFIX_LENGTH])
             answer = read(record.value) if read else None
             if isinstance(answer, OperationDone):
                 ask = answer.service, answer.partition, answer.operation_id

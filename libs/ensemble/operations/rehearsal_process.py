@@ -41,15 +41,19 @@ def rehearse(session: Session, plan: RedrivePlan, limit_s: float = _LIMIT_S) -> 
     if not plan.items:
         return ()
     with TemporaryDirectory(prefix="rehearsal-") as directory:
-        request = RehearsalRequest(
-            application=import_path_of(session.application),
-            path=sys.path,
-            answer=Path(directory) / "answer",
-            kafka={k: value for k, value in session.client.shared.items() if isinstance(value, str | int | float)},
-            patience_s=session.client.limit_s,
-            plan=plan,
-        )
-        return _ask(request, limit_s)
+        return _ask(request_of(session, plan, Path(directory) / "answer"), limit_s)
+
+
+def request_of(session: Session, plan: RedrivePlan, answer: Path) -> RehearsalRequest:
+    """Return what a child is asked, to answer in this file. Raises NotPossible like `rehearse`."""
+    return RehearsalRequest(
+        application=import_path_of(session.application),
+        path=sys.path,
+        answer=answer,
+        kafka={name: value for name, value in session.client.shared.items() if isinstance(value, str | int | float)},
+        patience_s=session.client.limit_s,
+        plan=plan,
+    )
 
 
 def _ask(request: RehearsalRequest, limit_s: float) -> tuple[RedriveRehearsal, ...]:

@@ -6,6 +6,7 @@ import logging
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from structlog.testing import CapturingLogger
 from ensemble import Application
 from ensemble.command_line.connection import sources
 from ensemble.operations import NotPossible, Position, RedriveItem, RedrivePlan, Session, Unreachable
-from ensemble.operations.rehearsal_process import _last_line, import_path_of, rehearse
+from ensemble.operations.rehearsal_process import RehearsalRequest, _last_line, import_path_of, rehearse, request_of
 from services.app import APP
 
 
@@ -60,6 +61,16 @@ def session() -> Session:
 
 def plan(*items: RedriveItem) -> RedrivePlan:
     return RedrivePlan(verb="redrive", items=items, as_of=datetime.now(UTC))
+
+
+def test_a_child_is_asked_with_all_that_it_needs_of_its_caller(tmp_path: Path) -> None:
+    client = NoCluster({"bootstrap.servers": "a:1", "socket.timeout.ms": 5, "error_cb": print}, 7.0)
+    of: Any = plan(ITEM).model_copy(update={"edited": b"\xff"})
+    request = request_of(Session(APP, client, sources()), of, tmp_path / "answer")  # type: ignore[arg-type]  # as above
+    assert request.kafka == {"bootstrap.servers": "a:1", "socket.timeout.ms": 5}
+    assert (request.patience_s, request.path, request.answer) == (7.0, sys.path, tmp_path / "answer")
+    assert request.application == import_path_of(APP)
+    assert RehearsalRequest.model_validate_json(request.model_dump_json()) == request
 
 
 def test_of_a_plan_without_items_nothing_is_asked() -> None:
