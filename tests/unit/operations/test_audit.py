@@ -25,6 +25,7 @@ from ensemble.system_messages import (
     PauseWork,
     RedriveRecord,
     ResumeWork,
+    SetOffset,
 )
 from tests.support.topics_to_view import TopicsToView
 
@@ -102,6 +103,32 @@ def test_a_command_about_a_record_is_told_by_key_and_place(topics: Topics) -> No
     with topics.audit() as audit:
         [entry] = audit.list(10)
     assert (entry.operation, entry.target, entry.requested_by) == ("RedriveRecord", "o-1 t/1/9", "bob")
+
+
+def test_a_command_about_offsets_is_told_by_their_place(topics: Topics) -> None:
+    who: dict[str, Any] = {"operation_id": "s", "requested_by": "eve", "reason": "made again", "at": 8}
+    topics.write("payment.control", 0, SetOffset(topic="t", partition=1, before=None, offset=9, **who))
+    with topics.audit() as audit:
+        [entry] = audit.list(10)
+    assert entry == AuditEntry(
+        operation_id="s", service="payment", operation="SetOffset", target="t/1/9", requested_by="eve",
+        reason="made again", at=moment_of(8), partitions=1, answered=0, outcomes=(),
+        position=Position(topic="payment.control", partition=0, offset=0),
+    )  # fmt: skip
+
+
+def test_what_changed_is_told_by_the_operation_or_the_incident(topics: Topics) -> None:
+    topics.ask(PauseWork, 5, ("payment", 0))
+    topics.answer("op-5", "payment", 0)
+    who: dict[str, Any] = {"handler": "Till.charge", "cause": "503", "service": "payment", "at": 5}
+    topics.write("payment.operations", 0, IncidentOpened(incident_id="i-1", failures=4, **who))
+    topics.topics.append("payment.operations", 0, b"k", b"garbage")
+    with View(topics.topics, [AuditProjection(session_on(topics.topics).decoder)]) as view:
+        with view.feed.subscribe() as changes:
+            view.sync()
+        assert sorted((each.projection, each.key) for each in changes.take(0)) == [
+            ("audit", "i-1"), ("audit", "op-5"), ("audit", "op-5")
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,11 @@ def test_json_has_everything_and_the_original_bytes() -> None:
         (letter(), "CompleteOrder v", "yes"),
         (letter(None), None, "no: it has no value"),
         (letter(topic="orders.gone"), "CompleteOrder v", "no: no topic 'orders.gone' in today's catalogue"),
-        (letter(topic="payments.commands"), "CompleteOrder v", "no: CompleteOrder is none of the messages of payments"),
+        (
+            letter(topic="payments.commands"),
+            "CompleteOrder v",
+            "no: CompleteOrder is none of the messages of payments.commands",
+        ),
         (letter(VALUE[:6]), "CompleteOrder v", "no: "),
         (letter(b"garbage"), None, "no: "),
     ],
