@@ -1,0 +1,80 @@
+"""The map on disk answers as a dict does, keeps its mark, and is opened as state of many small entries needs it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from ensemble.state.rocks_map import RocksMap
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[RocksMap]:
+    disk = RocksMap(tmp_path / "copy")
+    yield disk
+    disk.close()
+
+
+def test_it_answers_as_a_dict_does(disk: RocksMap) -> None:
+    expected, chance = dict[bytes, bytes](), Random(7)
+    for _ in range(300):
+        key = b"%d/%d" % (chance.randrange(3), chance.randrange(9))
+        match chance.randrange(3):
+            case 0:
+                assert disk.pop(key, None) == expected.pop(key, None)
+            case 1:
+                disk[key] = expected[key] = b"%d" % chance.randrange(9)
+            case _:
+                assert (disk.get(key), disk.get(key, b"?"), key in disk) == (
+                    expected.get(key),
+                    expected.get(key, b"?"),
+                    key in expected,
+                )
+    assert dict(disk.items()) == expected
+    assert list(disk) == sorted(expected)
+    assert list(disk.keys_from(b"1/")) == sorted(key for key in expected if key.startswith(b"1/"))
+    assert "text" not in disk
+    with pytest.raises(KeyError):
+        disk[b"none"]
+
+
+def test_changes_and_mark_are_written_together_and_outlive_the_process(tmp_path: Path) -> None:
+    disk = RocksMap(tmp_path / "copy")
+    assert (disk.mark(), len(disk), list(disk)) == (None, 0, [])
+    disk.write([(b"a", b"1"), (b"b", b"2"), (b"a", None), (b"c", b"")], b"mark-1")
+    disk.close()
+
+    disk = RocksMap(tmp_path / "copy")
+    assert (disk.mark(), dict(disk.items())) == (b"mark-1", {b"b": b"2", b"c": b""})
+    disk[b"d"] = b"4"
+    del disk[b"b"]
+    assert (disk.mark(), list(disk)) == (b"mark-1", [b"c", b"d"]), "a single change leaves the mark"
+    disk.empty()
+    assert (disk.mark(), len(disk), list(disk)) == (None, 0, [])
+    disk.close()
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_it_counts_its_keys_without_the_mark(disk: RocksMap, count: int) -> None:
+    disk.write([], b"mark")
+    assert len(disk) == 0
+    disk.empty()
+    disk.write([(b"%d" % number, b"") for number in range(count)], b"mark")
+    assert len(disk) == count
+
+
+def test_it_is_opened_for_many_small_entries_and_few_open_files(disk: RocksMap, tmp_path: Path) -> None:
+    disk[b"a"] = b"1"
+    options = [path.read_text() for path in (tmp_path / "copy").glob("OPTIONS-*")]
+    lines = {line.strip() for text in options for line in text.splitlines()}
+    assert lines >= {
+        "write_buffer_size=16777216",
+        "max_write_buffer_number=2",
+        "max_background_jobs=2",
+        "compression=kLZ4Compression",
+        "keep_log_file_num=2",
+        "max_open_files=256",
+        "cache_index_and_filter_blocks=true",
+        "filter_policy=bloomfilter",
+    }
