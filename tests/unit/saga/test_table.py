@@ -39,6 +39,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.messages import Message
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.saga import advance, check_saga
+from ensemble.saga.check import commands_heard_of
 from services.orchestrator.domain import cancel_order, complete_order, refund_payment
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.support.order_saga_driver import CANCEL, PAID, PLACED, REFUNDED, REJECTED, RESERVED
@@ -200,3 +201,79 @@ def test_names_a_builder_that_does_not_say_what_it_makes() -> None:
 def test_names_the_policy_that_is_missing_or_too_much(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         check_saga(SMALL, Conductor, POLICIES.model_copy(update=change))
+
+
+def test_all_that_does_not_fit_is_said_at_once() -> None:
+    # given a role that hears of one answer, and of one that the table does not name, and policies of another table
+    @conducts(ORDER_FULFILMENT)
+    @dataclass(frozen=True)
+    class Idle:
+        commands: CommandBus[CancelOrder]
+
+        @reacts_to(PaymentConfirmed, ShipmentScheduled)
+        def on_event(self, event: PaymentConfirmed | ShipmentScheduled) -> None: ...
+
+        @when_due("deadline")
+        def on_timer(self, timer: TimerDue) -> None: ...
+
+    pausing = StepPolicy(deadline_s=1, resends=2, on_exhaustion="pause")
+    policies = SagaPolicies(steps={"pick": pausing, "pack": POLICY}, undos={"pick": pausing})
+
+    # then each difference has a line
+    with pytest.raises(ConfigurationError) as error:
+        check_saga(saga(replace(PAY, undo=IRREVERSIBLE), replace(PICK, undo=NO_EFFECT, send=unnamed())), Idle, policies)
+    assert str(error.value).splitlines() == [
+        "saga small cannot be conducted:",
+        "  Idle does not conduct it; mark the class with @conducts",
+        "  the table names OrderPlaced, but no method of Idle has @reacts_to(OrderPlaced)",
+        "  the table names ReservationConfirmed, but no method of Idle has @reacts_to(ReservationConfirmed)",
+        "  the table names ReservationRejected, but no method of Idle has @reacts_to(ReservationRejected)",
+        "  Idle reacts to ShipmentScheduled, which the table does not name",
+        "  no method of Idle has @handles(RequestCancellation)",
+        '  no method of Idle has @when_due("retention")',
+        "  <lambda> does not say which command it makes; give it a return type",
+        "  complete_order makes CompleteOrder, which the buses of Idle do not declare",
+        "  step 'pay' has no policy: how long to wait for it, and how often to ask again",
+        "  there is a policy for step 'pack', but the table has none of that name",
+        "  there is a policy for undo of step 'pick', but the table has none of that name",
+        "  step 'pay' is irreversible, but not the last; move it, or say why in its acknowledged=",
+        "  pick, pick would pause on exhaustion, but no operator could resume it; give the saga operated_by",
+    ]
+
+
+def test_a_saga_hears_of_the_commands_of_its_steps_and_undos() -> None:
+    names = {command.__name__ for command in commands_heard_of(ORDER_FULFILMENT)}
+    assert names == {"ProcessPayment", "FulfilOrder", "RefundPayment", "ReleaseStock", "CancelShipment"}
+    assert commands_heard_of(SMALL) == frozenset(), "it has no event that tells of a failure"
+
+
+def test_the_table_of_an_order_says_who_answers_what() -> None:
+    def names(kinds: Any) -> list[str]:
+        return [kind.__name__ for kind in kinds]
+
+    table = ORDER_FULFILMENT
+    assert {kind.__name__: step.name for kind, step in table.answered_steps.items()} == {
+        "PaymentConfirmed": "payment", "PaymentDeclined": "payment", "PaymentRefunded": "payment",
+        "ReservationConfirmed": "reservation", "ReservationRejected": "reservation",
+        "ReservationReleased": "reservation", "ShipmentScheduled": "shipment", "ShipmentCancelled": "shipment",
+    }  # fmt: skip
+    assert {kind.__name__: [step.name for step in steps] for kind, steps in table.steps_begun.items()} == {
+        "PaymentConfirmed": ["payment"], "ReservationConfirmed": ["shipment", "reservation"],
+        "ShipmentScheduled": ["shipment"], "OrderPlaced": ["shipment"],
+    }  # fmt: skip
+    assert table.statuses == {"payment": "payment_pending", "reservation": "fulfilled", "shipment": "fulfilled"}
+    assert table.awaited["reservation"] == ("ReservationConfirmed", "ReservationRejected")
+    assert table.awaited["shipment"] == ("ShipmentScheduled",)
+    assert list(table.operations.values()) == ["pause", "resume", "retry", "compensate", "settle"]
+    assert (table.pivots, SMALL.pivots, dict(SMALL.operations)) == (frozenset(), {"pick"}, {})
+    assert sorted(names(table.commands())) == [
+        "CompensateOrder", "PauseOrder", "RequestCancellation", "ResumeOrder", "RetryOrder", "SettleOrder",
+    ]  # fmt: skip
+    assert sorted(names(table.events())) == [
+        "CommandFailed", "OrderPlaced", "PaymentConfirmed", "PaymentDeclined", "PaymentRefunded",
+        "ReservationConfirmed", "ReservationRejected", "ReservationReleased", "ShipmentCancelled", "ShipmentScheduled",
+    ]  # fmt: skip
+    assert names(table.builders()) == [
+        "process_payment", "refund_payment", "fulfil_order", "release_stock", "fulfil_order", "cancel_shipment",
+        "complete_order", "dispatch_stock", "cancel_order",
+    ]  # fmt: skip
