@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from ensemble.messages.message import Command, Message, State
+from ensemble.messages.message import Command, Message
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.roles import RoleDescription, port_of, type_arguments
 from ensemble.service.service import Service
@@ -115,8 +115,6 @@ def _writes_ledger(service: Service, description: RoleDescription, topic: Topic)
 
 
 def _edges(services: tuple[Service, ...], topic: Topic, message: type[Message]) -> Iterator[Edge]:
-    if issubclass(message, State):
-        return
     for source in writers(services, topic, message):
         for target in receivers(services, message):
             control: ControlFlow = "orchestrated" if source.conducts or target.conducts else "choreographed"

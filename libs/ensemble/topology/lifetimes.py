@@ -157,7 +157,7 @@ def _saga_conflicts(service: Service, saga: Saga[Any, Any], policies: SagaPolici
                 "may still be about it; make stub_s as long",
                 RULE,
             )
-    topics = (*service.inputs, *(topic for topic in written_topics(service) if topic.messages))
+    topics = (*service.inputs, *(topic for topic in written_topics(service) if topic in service.catalogue.topics))
     shortest = min(topics, key=attrgetter("lifetime_s"))
     for _, step, policy in _step_policies(policies):
         if _given_up_after_s(policy) >= shortest.lifetime_s:

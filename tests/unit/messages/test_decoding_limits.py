@@ -93,6 +93,19 @@ def test_a_record_that_asks_too_much_is_undecodable(field_type: Any, avro: bytes
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.parametrize("field_type", [each for each, *_ in HOSTILE.values()], ids=HOSTILE)
+def test_a_schema_that_does_not_bound_its_records_needs_a_check(field_type: Any) -> None:
+    """It is asked here alone: a decoder in C that nothing checks would take the process with it."""
+    schema, _ = written_with(field_type, b"")
+    assert check_for(parse_schema(schema, named_schemas={})) is not None
+
+
+@pytest.mark.parametrize(("levels", "is_bounded"), [(62, True), (63, False)])
+def test_a_schema_of_its_own_is_as_deep_as_values_may_be(levels: int, *, is_bounded: bool) -> None:
+    check = check_for(parse_schema(nested(levels), named_schemas={}))
+    assert (check is None) is is_bounded
+
+
 class OneSchema:
     """A source that knows one schema, under the id of one value."""
 
@@ -146,6 +159,14 @@ def nested(levels: int) -> Schema:
     for _ in range(levels):
         schema = {"type": "array", "items": schema}
     return {**OWN, "fields": [*OWN["fields"], {"name": "more", "type": schema}]}
+
+
+@pytest.mark.parametrize(("levels", "is_deep"), [(199, False), (200, False), (201, True)])
+def test_a_schema_is_too_deep_beyond_two_hundred_levels_of_json(levels: int, *, is_deep: bool) -> None:
+    schema: Any = ["string"]
+    for _ in range(levels - 1):
+        schema = [schema, "null"]
+    assert is_too_deep(schema) is is_deep
 
 
 def test_a_schema_that_nests_without_end_is_none_of_ours() -> None:

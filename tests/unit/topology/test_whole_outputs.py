@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +31,7 @@ from ensemble import (
     role,
     state_store,
 )
+from ensemble.messages import Int64
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.topology import BrokerLifetimes, check_topology, lifetimes, registry_subjects
 from ensemble.topology.asyncapi import asyncapi
@@ -48,7 +49,7 @@ from services.orchestrator.policies import DEFAULT_POLICIES
 from services.orchestrator.service import orchestrator
 from tests.support import sample_flow as s
 from tests.support.json_flow import json_service
-from tests.unit.topology.test_rules import Conductor, HearingConductor, SecondPacker
+from tests.unit.topology.test_rules import Conductor, HearingConductor, QuietCarrier, SecondPacker
 
 RECORDED: Final = Path(__file__).with_name("whole_outputs")
 DAY_S: Final = 86_400
@@ -91,6 +92,25 @@ class Stray(Event):
     order_id: str
 
 
+class Paid(Event):
+    account: str
+
+
+class Repack(Command):
+    order_id: str
+    attempt: Int64
+
+
+@dataclass(frozen=True)
+class Planner:
+    """It has policies of a saga, and conducts none."""
+
+    policies: SagaPolicies
+
+    @reacts_to(s.Bought)
+    def on_bought(self, event: s.Bought) -> None: ...
+
+
 class Numbered(Event):
     order_id: int
 
@@ -127,8 +147,8 @@ def findings(*topics: Topic, **instead: Sequence[type]) -> list[str]:
     return [str(problem) for problem in check_topology(s.shop(shared, **instead), shared)]
 
 
-def of_sagas(conductor: object, **saga_commands: type[Command]) -> list[str]:
-    shared = replace(s.catalogue(), saga_commands={getattr(s, name): kind for name, kind in saga_commands.items()})
+def of_sagas(conductor: object, saga_commands: Mapping[type[Command], type[Command]] | None = None) -> list[str]:
+    shared = replace(s.catalogue(), saga_commands=saga_commands or {})
     till = Service("till", shared, roles=[s.Desk, conductor])  # type: ignore[list-item]  # a role with its adapters
     return [str(problem) for problem in check_topology([till, *s.shop(shared)[1:]], shared)]
 
@@ -155,6 +175,10 @@ def all_findings() -> Iterator[str]:
         ),
         "a second owner": findings(courier=[s.Carrier, s.Watcher, SecondPacker]),
         "no handler, no sender, no reader": findings(till=[s.Clerk], courier=[s.Watcher]),
+        "a command that nobody sends": findings(courier=[s.Carrier]),
+        "keys of another kind are cut as they like": findings(
+            Topic("bank.payments", OUTSIDE, "account", (Paid,), partitions=8, to_outside={Paid: "for the bank"})
+        ),
         "a command on two topics": findings(changed("store.commands", messages=(s.Pack, s.Carry))),
         "an event for nobody": findings(changed("courier.events", to_outside={})),
         "no topic for failures": findings(changed("courier.events", messages=(s.Carried,))),
@@ -174,7 +198,9 @@ def all_findings() -> Iterator[str]:
         "meddlers": of_meddlers(),
         "a saga whose table, methods and policies disagree": of_sagas(role(Conductor, policies=policies)),
         "a saga without policies": of_sagas(role(Conductor, policies=None)),
-        "failures that no saga hears of": of_sagas(role(HearingConductor, policies=None), Pack=s.Pack, Buy=s.Buy),
+        "failures that no saga hears of": of_sagas(
+            role(HearingConductor, policies=None), {s.Pack: s.Pack, s.Buy: s.Buy, Repack: s.Pack}
+        ),
     }
     for name, lines in cases.items():
         yield f"== {name}"
@@ -193,7 +219,16 @@ def all_lifetimes() -> Iterator[str]:
         SagaPolicies(**{**dict(DEFAULT_POLICIES), "undos": {**DEFAULT_POLICIES.undos, "payment": pause}})
     )
     yield from (row_of(row) for row in lifetimes([paused]) if row.origin.startswith("policy"))
-    yield "== of a broker that was asked, and of a service without a saga"
+    yield "== of an input that is kept for ever"
+    for_ever = s.catalogue(changed("till.commands", retention=None))
+    rows = lifetimes(s.shop(for_ever)[:1])
+    yield from (row_of(row) for row in rows if row.subject == "till.commands")
+    yield "== of a service that no outsider writes to"
+    yield from (row_of(row) for row in lifetimes(s.shop(s.catalogue())[1:2]) if row.origin == "runtime")
+    yield "== of a role with policies that conducts nothing"
+    planner = role(Planner, policies=SagaPolicies(steps={}, undos={}))
+    yield from map(row_of, lifetimes([Service("till", s.catalogue(), roles=[planner])])[-3:])
+    yield "== of a broker that was asked"
     settings = {"offsets.retention.minutes": "90", "transactional.id.expiration.ms": "5400000"}
     yield from map(row_of, lifetimes(s.shop(s.catalogue())[:1], BrokerLifetimes.of(settings)))
 
@@ -221,6 +256,12 @@ def all_lifetime_findings() -> Iterator[str]:
         "as long": lifetime_findings([commands], BrokerLifetimes(offsets_s=7 * DAY_S)),
         "shorter by a second": lifetime_findings([commands], BrokerLifetimes(offsets_s=7 * DAY_S - 1)),
         "kept for ever": lifetime_findings([changed("till.commands", retention=None)], BrokerLifetimes(offsets_s=9e9)),
+        "the longest of some": lifetime_findings(
+            [changed("till.commands", retention=timedelta(days=14))], BrokerLifetimes(offsets_s=8 * DAY_S)
+        ),
+        "a saga whose event is kept for ever": of_kept_saga(None, DAY_S),
+        "a step shorter than all messages are kept": of_kept_saga(14, 10 * DAY_S),
+        "a step as long as all messages are kept": of_kept_saga(14, 14 * DAY_S),
         "stub as long": of_order_flow(stub_s=7 * DAY_S),
         "stub shorter by a second": of_order_flow(stub_s=7 * DAY_S - 1),
         "a step as long": of_order_flow(steps={**DEFAULT_POLICIES.steps, "payment": payment}),
@@ -233,6 +274,19 @@ def all_lifetime_findings() -> Iterator[str]:
         yield from lines
 
 
+def of_kept_saga(days: int | None, deadline_s: int) -> list[str]:
+    """Return what is found of a saga all of whose messages are kept so long, and whose step waits so long."""
+    retention = timedelta(days=days) if days else None
+    shared = s.catalogue(*(replace(topic, retention=retention) for topic in s.TOPICS))
+    policy = StepPolicy(deadline_s=deadline_s, resends=0)
+    policies = SagaPolicies(steps={"packing": policy}, undos={"packing": policy}, stub_s=14 * DAY_S)
+    till = Service("till", shared, roles=[s.Desk, role(Conductor, policies=policies)])
+    broker = BrokerLifetimes(offsets_s=14 * DAY_S)
+    return [
+        str(each) for each in check_topology([till, *s.shop(shared)[1:]], shared, broker) if each.rule == "lifetimes"
+    ]
+
+
 def replace_policy(policy: StepPolicy, **changes: float) -> StepPolicy:
     return StepPolicy(**{**dict(policy), **changes})
 
@@ -240,20 +294,32 @@ def replace_policy(policy: StepPolicy, **changes: float) -> StepPolicy:
 # -- permissions, subjects, documents ---------------------------------------------------------------------------------
 
 
+def all_edges() -> Iterator[str]:
+    """Of a flow with an event that another system sends as well, and a role beside the one that keeps the ledger."""
+    shared = s.catalogue(Topic("bank.events", OUTSIDE, "order_id", (s.Bought,)))
+    for edge in flow_of(s.shop(shared, store=[s.Packer, QuietCarrier]), shared).edges:
+        ends = f"{edge.source.name} -> {edge.target.name}"
+        yield f"{ends}: {edge.kind} {edge.message.__name__} on {edge.topic}, {edge.control}"
+
+
 def all_permissions() -> Iterator[str]:
+    shared = s.catalogue()
     services = [make() for make in SERVICES.values()]
     grants = [
         *service_permissions(services),
         *operator_permissions("ann", services),
         *registry_permissions("registry"),
         *client_permissions("shop", CATALOGUE),
+        *operator_permissions("bob", [Service("till", shared, roles=[s.Desk, role(Conductor, policies=None)])]),
     ]
     return (f"{grant.principal} {grant.need}" for grant in grants)
 
 
 def all_subjects() -> Iterator[str]:
     services = [make() for make in SERVICES.values()]
-    return (f"{each.topic} {each.message.__name__}" for each in registry_subjects(CATALOGUE, services))
+    subjects = registry_subjects(CATALOGUE, services)
+    subjects += registry_subjects((json := json_service()).catalogue, [json])
+    return (f"{each.topic} {each.message.__name__}" for each in subjects)
 
 
 def json_document() -> str:
@@ -280,6 +346,7 @@ OUTPUTS: Final[dict[str, Callable[[], str]]] = {
     "findings.txt": lines(all_findings),
     "lifetimes.txt": lines(all_lifetimes),
     "lifetime_findings.txt": lines(all_lifetime_findings),
+    "edges.txt": lines(all_edges),
     "permissions.txt": lines(all_permissions),
     "subjects.txt": lines(all_subjects),
     "json_asyncapi.yaml": json_document,
