@@ -12,7 +12,8 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,9 +37,15 @@ _count: Final = _Count()
 def prepare_streams() -> None:
     """Let both streams replace what their encoding lacks, instead of failing in the middle of a report."""
     codecs.register_error("ensemble", _stand_in)
+    sys.stdout, sys.stderr = sys.stdout or _open_nowhere(), sys.stderr or _open_nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="ensemble")
+
+
+def _open_nowhere() -> TextIO:
+    """Return what stands for a stream that whoever started the command has closed."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def is_terminal() -> bool:

@@ -6,20 +6,22 @@ The record in hand is added to each line.
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
 from ensemble.escaping import escape_controls
+from ensemble.observability.log_stream import LogStream, open_stderr
 from ensemble.settings import RuntimeSettings
 from ensemble.state.unit_of_work import current_layer
 
 
 def configure_logging(service: str, settings: RuntimeSettings) -> None:
-    """Set up structlog and the standard logging for this process."""
-    pretty = is_pretty(settings.log_format, is_terminal=sys.stderr.isatty())
+    """Set up structlog and the standard logging for this process. No line that cannot be written ends anything."""
+    stderr = open_stderr()
+    stream: Any = LogStream(stderr)
+    pretty = is_pretty(settings.log_format, is_terminal=stderr.isatty())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     pretty_steps = (escape_texts, structlog.dev.ConsoleRenderer())  # JSON escapes by itself
     render: Any = pretty_steps if pretty else (structlog.processors.JSONRenderer(),)
@@ -30,11 +32,12 @@ def configure_logging(service: str, settings: RuntimeSettings) -> None:
             structlog.contextvars.merge_contextvars,  # several services of one process bind their names
             _service_adder(service),
             add_record,
+            stream.add_lost,
             structlog.processors.format_exc_info,
             *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)

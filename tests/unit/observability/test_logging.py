@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import structlog
 
+from ensemble.observability.log_stream import open_stderr, tell
 from ensemble.observability.logs import configure_logging, escape_texts
 from ensemble.settings import RuntimeSettings
 from ensemble.state.unit_of_work import RecordLayer, current_layer
@@ -106,3 +109,58 @@ def test_line_breaks_stay_in_a_traceback_alone() -> None:
     assert escape_texts(None, "info", event) == {
         "event": "a\\nb", "exception": "a\nb\\x07", "count": 3, "names": ["\x07"],
     }  # fmt: skip
+
+
+class Disk:
+    """A stream whose disk is full until it is mended."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = OSError(errno.ENOSPC, "No space left on device")
+        self.lines: list[dict[str, Any]] = []
+
+    def write(self, line: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.lines.append(json.loads(line))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def isatty(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), BrokenPipeError(), ValueError("closed file")])
+def test_a_log_that_cannot_be_written_ends_no_work_and_says_later_how_much_is_missing(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service ended at its next line, without a word, and so did its watchdog."""
+    # given
+    disk = Disk()
+    disk.error = error
+    monkeypatch.setattr("sys.stderr", disk)
+    log = configure()
+
+    # when
+    log.info("a")
+    logging.getLogger("library").warning("b")
+    disk.error = None
+    log.info("c")
+    log.info("d")
+
+    # then
+    assert [(line["event"], line.get("lines_lost")) for line in disk.lines] == [("c", 2), ("d", None)]
+
+
+def test_a_process_without_a_stderr_works_and_leaves_its_number_to_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    configure().info("a")
+    with open_stderr() as stderr:
+        assert stderr.name == os.devnull
+
+
+def test_a_sentence_is_told_if_stderr_takes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("payment: no cluster")
+    assert capsys.readouterr().err == "payment: no cluster\n"

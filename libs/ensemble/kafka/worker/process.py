@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -49,6 +48,7 @@ from ensemble.kafka.worker.stopping import end_when_idle, stop_on_signals
 from ensemble.kafka.worker.watchdog import watch
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.observability.health import Guard, HealthServer
+from ensemble.observability.log_stream import tell
 from ensemble.observability.logs import configure_logging
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.observability.tracing_switch import ServiceTracing
@@ -80,7 +80,7 @@ def run_services(
     called like `loop_of`, which it is if it is not given.
     """
     if fault := _fault(services):
-        print(fault, file=sys.stderr)
+        tell(fault)
         return 2
     statuses = [ProcessStatus(LoopMetrics(service.name)) for service in services]
 
@@ -170,7 +170,7 @@ def _run_service(
     except (ConfigurationError, RegistryRefusal) as error:
         if status.stopping.is_set():
             return 0
-        print(f"{service.name}: " + escape_controls(str(error), keep="\n"), file=sys.stderr)
+        tell(f"{service.name}: " + escape_controls(str(error), keep="\n"))
         return 2
     with slot, closing(tracing):
         return _run(service, status, runtime)
