@@ -9,8 +9,8 @@ from ensemble.engine.batch import Batch
 from ensemble.engine.interception import InterceptedLayer
 from ensemble.engine.items import RecordItem
 from ensemble.engine.routes import Input, Route, source_of
-from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UnhandledMessage
-from ensemble.messages.codec import PREFIX_LENGTH
+from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UndecodableRecord, UnhandledMessage
+from ensemble.messages.codec import PREFIX_LENGTH, id_in
 from ensemble.messages.records import (
     MAX_KEY_BYTES,
     ConsumedRecord,
@@ -36,8 +36,13 @@ class Admission:
         """The id of each topic, where the transport has ids: a topic that was made again has places of its own."""
 
     def admit(self, record: ConsumedRecord, route: Route, layer: RecordLayer) -> bool:
-        """Set the layer up for a record. Return False if it is a duplicate. Raises MisplacedRecord or ReusedId."""
-        layer.take_up(record, self._batch.time)
+        """Set the layer up for a record. Return False if it is a duplicate.
+
+        Raises UndecodableRecord, MisplacedRecord or ReusedId.
+        """
+        claim = layer.take_up(record, self._batch.time)
+        if claim in route.foreign_claims:
+            raise mistyped(record, claim)
         key = layer.key
         if not key:
             raise MisplacedRecord(
@@ -145,6 +150,22 @@ def _scope_of(record: ConsumedRecord, input_id: str, topic_ids: Mapping[str, str
     """Return where the id is unique: in the topic; if the id is a place, in this topic of that name."""
     topic = record.topic() or ""
     return topic if input_id != place_name(record) else f"{topic}@{topic_ids.get(topic, '')}"
+
+
+def is_mistyped(record: ConsumedRecord, input_topic: Input) -> bool:
+    """Return whether a record whose schema id is of no interest here claims to be of a type that is."""
+    headers = record.headers() if input_topic.handled_claims else None
+    return bool(headers) and dict(headers or ()).get("ce_type") in input_topic.handled_claims
+
+
+def mistyped(record: ConsumedRecord, claim: bytes | None) -> UndecodableRecord:
+    """Return what is wrong with a record whose header names another message than its schema id."""
+    name, schema_id = (claim or b"").decode(), id_in(record.value() or b"")
+    return UndecodableRecord(
+        f"its header ce_type says {name}, but its schema id {schema_id} is another message's: the registry has given "
+        "the id anew since, or the sender has mixed them up; see 'A registry that gives ids anew' in "
+        "docs/schema-registry.md"
+    )
 
 
 def why_refused(input_topic: Input, record: ConsumedRecord, *, is_known: bool) -> TerminalError:

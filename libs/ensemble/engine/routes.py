@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ensemble.messages.codec import Decoder
-from ensemble.messages.message import Command, Message
+from ensemble.messages.message import Command, Message, schema_name
 from ensemble.messages.topic_codec import Codec
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import ServicePolicies
@@ -55,6 +56,11 @@ class Route:
         """Whether a later one of its key says the same again, as a new attempt."""
         return issubclass(self.message, Command) and "attempt" in self.message.model_fields
 
+    @cached_property
+    def foreign_claims(self) -> frozenset[bytes]:
+        """What the header `ce_type` says of the other messages of the topic."""
+        return _claims(self.topic, (each for each in self.topic.messages if each is not self.message))
+
 
 @dataclass(frozen=True, eq=False)
 class TimerRoute:
@@ -77,6 +83,16 @@ class Input:
     """Labels of messages that travel here but that this service does not take."""
     is_control: bool = False
     """Whether it carries operators' commands, which the runtime itself carries out."""
+
+    @cached_property
+    def handled_claims(self) -> frozenset[bytes]:
+        """What the header `ce_type` says of the messages that the service takes."""
+        return _claims(self.topic, (route.message for route in self.routes.values()))
+
+
+def _claims(topic: Topic, messages: Iterable[type[Message]]) -> frozenset[bytes]:
+    """Return what `ce_type` says of each message, where a schema id tells the type beside it."""
+    return frozenset(schema_name(each).encode() for each in messages if topic.format == "avro")
 
 
 def source_of(service: str) -> bytes:

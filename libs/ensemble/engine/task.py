@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from ensemble.engine.admission import Admission, InterceptedAdmission, why_refused
+from ensemble.engine.admission import Admission, InterceptedAdmission, is_mistyped, mistyped, why_refused
 from ensemble.engine.async_calls import EXITS, AsyncCall, AsyncCalls, call_handlers, call_slots, failure_of
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
@@ -229,12 +229,15 @@ class PartitionTask:
         """Skip a record that no handler takes if that is normal; dead-letter it if it is not."""
         label = None if input_topic is None else input_topic.codec.label_of(record)
         is_known = input_topic is not None and self._new_schemas.is_known(input_topic, label)
-        if input_topic is not None and is_known and not self._owns_commands(input_topic):
+        is_wrong = input_topic is not None and is_known and is_mistyped(record, input_topic)
+        if input_topic is not None and is_known and not is_wrong and not self._owns_commands(input_topic):
             self.counts.skipped += 1
             return
-        self._layer.take_up(record, self._batch.time)
+        claim = self._layer.take_up(record, self._batch.time)
         unread = UnhandledMessage(f"{record.topic()} is not read here")
         error = unread if input_topic is None else why_refused(input_topic, record, is_known=is_known)
+        if is_wrong:
+            error = mistyped(record, claim)
         if isinstance(error, UnknownSchema) and (reason := self._new_schemas.why_unreadable(label)):
             error = UnknownSchema(reason)
         self._failures.settle(RefusedItem(record, failure_rule(self.plan.limits, "", ())), error, self._layer)

@@ -100,8 +100,11 @@ class RecordLayer:
         self.seed = ""
         self.begin(b"", b"", "", correlation_id="", trace="", time="", place=("", -1, -1))
 
-    def take_up(self, record: ConsumedRecord, time: str) -> None:
-        """Set up the layer for a record: its ids, its place, and the batch's `time` as a header value."""
+    def take_up(self, record: ConsumedRecord, time: str) -> bytes | None:
+        """Set up the layer for a record: its ids, its place, and the batch's `time` as a header value.
+
+        Returns what the record's header `ce_type` says.
+        """
         if self.outputs or self.staged:
             self.discard()
         headers = dict(record.headers() or ())
@@ -115,6 +118,7 @@ class RecordLayer:
         self.time, self.ordinal, self.window_entry = time, 0, b""
         # a consumed record has all three
         self.topic, self.partition, self.offset = record.topic(), record.partition(), record.offset()  # type: ignore[assignment]
+        return headers.get("ce_type")
 
     def begin(  # noqa: PLR0913  the rest is keyword-only
         self,

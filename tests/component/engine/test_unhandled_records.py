@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import pytest
 
 from ensemble import EventBus, RetryableError, Service, handles, reacts_to
+from ensemble.messages import Message, encoder_for
+from ensemble.messages.message import schema_name
+from ensemble.messages.records import Headers, StoredRecord
+from ensemble.partitioning import partition_of
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import Controls, controlled_service, header, limits, quick, slow
 from tests.support.scripted_service.messages import Refused, Script, SlowScript, Told
@@ -35,6 +39,34 @@ def test_an_event_that_it_does_not_react_to_is_skipped(driver: ServiceTestDriver
     driver.receive(Told(account_id="a", text="odd"), Refused(account_id="a", command_id="", reason=""))
     assert (driver.dead_letters, driver.parked("a")) == ([], None)
     assert driver.emitted == [Told(account_id="a", text="refused")]
+
+
+TOLD, REFUSED = Told(account_id="a", text="odd"), Refused(account_id="a", command_id="", reason="")
+
+
+@pytest.mark.parametrize(
+    ("message", "claim", "is_refused"),
+    [
+        (TOLD, schema_name(Refused), True),
+        (REFUSED, schema_name(Told), True),
+        (quick("a", "a1"), schema_name(SlowScript), True),
+        (REFUSED, schema_name(Refused), False),
+        (REFUSED, "com.example.refused", False),
+        (REFUSED, schema_name(SlowScript), False),
+        (TOLD, "com.example.told", False),
+    ],
+)
+def test_a_record_whose_header_names_another_message_of_its_topic_than_its_schema_id_is_given_up(
+    driver: ServiceTestDriver, message: Message, claim: str, is_refused: bool
+) -> None:
+    """A registry that lost its records gives ids anew: one message was taken for another one, or skipped."""
+    topic = driver.service.catalogue.homes(type(message))[0].name
+    value, partition = encoder_for(type(message))(message), partition_of(b"a", 2)
+    headers: Headers = [("ce_type", claim.encode())]
+    driver.receive_records([StoredRecord(topic, partition, 0, b"a", value, headers)])
+    words = [header(letter, "__streams.errors.message") for letter in driver.dead_letters]
+    assert [f"ce_type says {claim}, but its schema id" in text for text in words] == [True] * is_refused
+    assert any(isinstance(each, Told) for each in driver.emitted) == (message is REFUSED and not is_refused)
 
 
 def test_a_command_of_its_own_topic_that_no_handler_takes_is_given_up(driver: ServiceTestDriver) -> None:
