@@ -107,8 +107,9 @@ def _ask_topics(session: Session) -> Answer:
     findings = [problem("topics", f"missing: {_names(missing)}", command("topics apply"))] if missing else []
     wrong = [row for row in rows if row.status == "wrong"]
     findings += [problem(row.topic, f"{row.topic} is wrong: {row.detail}", command("topics list")) for row in wrong]
-    for reason in sorted({_reason_of(row) for row in rows if row.advice}):
-        named = _names([row.topic for row in rows if row.advice and _reason_of(row) == reason])
+    advised = [row for row in rows if row.advice and row.status == "ok"]
+    for reason in sorted(set(map(_reason_of, advised))):
+        named = _names([row.topic for row in advised if _reason_of(row) == reason])
         findings.append(warning("topics", f"{reason}: {named}", command("topics list --json")))
     return Answer(f"{quantity(len(rows), 'topic')} as declared", findings)
 

@@ -23,7 +23,10 @@ def required_topics(application: Application) -> list[Topic]:
 
 
 class TopicSummary(Result):
-    """A topic as it is declared, and its state on the cluster: `detail` says what is wrong, `advice` what is slow."""
+    """A topic as it is declared, and its state on the cluster: `detail` says what is wrong.
+
+    `advice` says what is slow, or how to put right what is wrong.
+    """
 
     topic: str
     owner: str

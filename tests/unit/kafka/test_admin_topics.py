@@ -152,6 +152,29 @@ def test_a_limit_below_the_declared_one_is_advised_against(topic: Topic, limit: 
     assert re.search(words, state.advice)
 
 
+@pytest.mark.parametrize(
+    ("topic", "partitions", "is_advised"), [(COMMANDS, 4, True), (COMMANDS, 1, False), (STATE, 4, False)]
+)
+def test_an_input_with_more_partitions_comes_with_the_commands_that_make_it_anew(
+    topic: Topic, partitions: int, is_advised: bool
+) -> None:
+    """State lies in its partition for good, and what has fewer was made by hand."""
+    cluster: Any = Cluster(shop__commands=(partitions, "delete"), shop__account_changelog=(partitions, "compact"))
+    [state] = topics.compare(cluster, [topic])
+    assert (state.status, state.detail) == ("wrong", f"has {partitions} partitions, not {topic.partitions}")
+    assert (
+        re.findall(r"`(.+?)`", state.advice)
+        == [
+            "ensemble records set-aside shop.commands --service SERVICE",
+            "kafka-topics.sh --delete --topic shop.commands",
+            "ensemble topics apply",
+            "ensemble consumers set-offsets SERVICE --topic shop.commands --to earliest",
+            "ensemble dead-letters redrive --service SERVICE --error SetAsideByOperator",
+        ]
+        * is_advised
+    )
+
+
 def test_a_topic_that_this_user_may_not_see_is_not_made() -> None:
     cluster = Cluster(shop__commands=(2, "delete"))
     cluster.hidden = {STATE.name}
@@ -228,6 +251,11 @@ def test_a_service_starts_only_on_topics_as_declared() -> None:
     cluster: Any = Cluster()
     topics.apply(cluster, topics.all_topics(service.catalogue, [service]))
     topics.require(cluster, service)
+    cluster.present["payments.commands"] = (8, "delete")
+    with pytest.raises(
+        ConfigurationError, match=r"payments\.commands has 8 partitions, not 4\. Kafka takes no partition"
+    ):
+        topics.require(cluster, service)
 
 
 def test_all_topics_are_those_of_the_catalogue_and_of_the_services_once_and_by_name() -> None:

@@ -39,7 +39,7 @@ class TopicState:
     status: Literal["ok", "missing", "wrong"]
     detail: str = ""
     advice: str = ""
-    """What would better be set otherwise, and how; the topic can be used as it is."""
+    """What would better be set otherwise, and how, if the topic can be used as it is; else how to put it right."""
 
 
 def all_topics(catalogue: Catalogue, services: Iterable[Service]) -> list[Topic]:
@@ -79,8 +79,10 @@ def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[
         if topic not in present:
             states.append(TopicState(topic, "missing", "does not exist"))
             continue
-        wrong = _differences(topic, len(existing[topic.name].partitions), settings[topic.name])
-        advice = _advice(topic, settings[topic.name])
+        partitions = len(existing[topic.name].partitions)
+        wrong = _differences(topic, partitions, settings[topic.name])
+        is_shrinkable = _is_shrinkable(topic, partitions)
+        advice = describe_shrinking(topic.name) if is_shrinkable else _advice(topic, settings[topic.name])
         states.append(TopicState(topic, "wrong" if wrong else "ok", "; ".join(wrong), advice))
     return states
 
@@ -119,11 +121,11 @@ def require(admin: AdminClient, service: Service, limit_s: float = LIMIT_S) -> N
     """Raise ConfigurationError unless every topic of the service exists and is as declared. Advice is logged."""
     states = compare(admin, used_topics(service), limit_s)
     for state in states:
-        if state.advice:
+        if state.advice and state.status == "ok":
             log.warning("topic.differs", topic=state.topic.name, reason=state.advice)
     bad = [state for state in states if state.status != "ok"]
     if bad:
-        differences = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)
+        differences = "; ".join(". ".join(filter(None, (f"{s.topic.name} {s.detail}", s.advice))) for s in bad)
         raise ConfigurationError(
             f"topics are not as the catalogue says: {differences}. Missing ones are made by "
             f"`{command('topics apply')}`; wrong ones have to be put right by hand"
@@ -133,8 +135,7 @@ def require(admin: AdminClient, service: Service, limit_s: float = LIMIT_S) -> N
 def _differences(topic: Topic, partitions: int, settings: Mapping[str, str]) -> list[str]:
     wrong, cleanup = [], settings["cleanup.policy"]
     if partitions != topic.partitions:
-        remedy = f" ({describe_shrinking(topic.name)})" if _is_shrinkable(topic, partitions) else ""
-        wrong.append(f"has {partitions} partitions, not {topic.partitions}{remedy}")
+        wrong.append(f"has {partitions} partitions, not {topic.partitions}")
     if cleanup != topic.cleanup:
         wrong.append(f"has cleanup.policy {cleanup}, not {topic.cleanup}")
     limits = _early_ends(topic, settings)
