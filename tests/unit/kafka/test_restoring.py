@@ -1,5 +1,7 @@
 """A partition's state is what its changelogs and ledgers say, read to an end that no open transaction hides."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tests.support.scripted_service.controlled_service import Controls, controll
 from tests.support.scripted_service.messages import Account, Line, Script
 from tests.support.scripted_service.scripted_role import Purse
 from tests.support.scripted_service.service import scripted_service
+from tests.support.steady_clock import SteadyClock
 
 ACCOUNTS = "shop.account-changelog"
 
@@ -44,10 +47,10 @@ def consumer(driver: ServiceTestDriver) -> AssignedConsumer:
     return AssignedConsumer(map(polled, driver.log))
 
 
-def begin(consumer: Any) -> tuple[Restoration, list[PartitionTask]]:
+def begin(consumer: Any, now: Callable[[], float] = time.monotonic) -> tuple[Restoration, list[PartitionTask]]:
     plan = compile_service(controlled_service(Controls()), ManualClock())
     tasks = [PartitionTask(plan, partition) for partition in range(2)]
-    return Restoration(plan, tasks, {}, consumer, make_consumer=lambda _: consumer), tasks
+    return Restoration(plan, tasks, {}, consumer, make_consumer=lambda _: consumer, now=now), tasks
 
 
 def finish(restoration: Restoration, stall_s: float = 60) -> None:
@@ -169,14 +172,19 @@ def test_a_restore_that_moves_begins_to_wait_anew(consumer: AssignedConsumer) ->
 
 def test_a_restore_waits_for_brokers_that_are_away_however_long(consumer: AssignedConsumer) -> None:
     # given brokers that go away in the middle, and deny nothing
-    restoration, tasks = begin(consumer)
+    now = SteadyClock()
+    restoration, tasks = begin(consumer, now)
     restoration._begin_phase()
     records, consumer.coming = consumer.coming, type(consumer.coming)()
-    consumer.list_topics = fail  # type: ignore[method-assign]  # until they are back
+    answer_topics, consumer.list_topics = consumer.list_topics, fail  # type: ignore[method-assign]  # while away
 
-    # when
+    # when they are away for longer than a restore may stand still, and slow when they are back
+    now.now += 61
     with structlog.testing.capture_logs() as logs:
-        assert not restoration.advance(0, 0)
+        assert not restoration.advance(0, 60)
+    consumer.list_topics = answer_topics  # type: ignore[method-assign]  # they are back
+    now.now += 60
+    assert not restoration.advance(0, 60)
     consumer.coming = records
     finish(restoration)
 

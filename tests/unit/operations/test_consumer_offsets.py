@@ -348,17 +348,25 @@ def test_what_a_service_has_not_read_is_set_aside_where_its_keys_belong(grown: A
     ]  # fmt: skip
     assert {letter.text("__streams.errors.exception") for letter in letters} == {"SetAsideByOperator"}
     assert (count, grown.committed[NEWS].offset, grown.committed[ADDED].offset) == (4, 8, 3)
+    assert {output[4] for output in grown.written if output[0] == "kitchen.control"} == {0, 5 % 4}
     assert plan_set_aside(session, "kitchen", "kitchen.news").items == ()
 
 
 def test_who_was_interrupted_goes_on_where_he_stood(grown: Any) -> None:
-    session, plan = session_on(grown), plan_set_aside(session_on(grown), "kitchen", "kitchen.news")
-    with pytest.raises(FatalError, match="nothing came"):  # of the marker behind the last record
-        set_aside(session, plan, INTENT)
-    assert grown.written == []
+    # given a record that takes a transaction of its own
+    session = session_on(grown)
+    grown.readable[0] = grown.readable[0]._replace(value=b"x" * 8_000_001)
 
+    # when
+    with pytest.raises(FatalError, match="nothing came"):  # of the marker behind the last record
+        set_aside(session, plan_set_aside(session, "kitchen", "kitchen.news"), INTENT)
+    assert (grown.committed[NEWS].offset, [output[0] for output in grown.written]) == (
+        6, ["kitchen.dead-letter", "kitchen.control"],
+    )  # fmt: skip
+
+    # then
     grown.read_range = partial(whole_range, grown)
-    assert set_aside(session, plan, INTENT) == 4
+    assert set_aside(session, plan_set_aside(session, "kitchen", "kitchen.news"), INTENT) == 3
 
 
 def whole_range(grown: Any, place: TopicPlace, start: int, end: int, _: float) -> list[ReceivedRecord]:

@@ -44,9 +44,10 @@ class Restoration:
         admin: AdminClient,
         *,
         make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan, self._tasks, self._admin = plan, tasks, admin
-        self._consumer = make_consumer(config)
+        self._consumer, self._now = make_consumer(config), now
         self.records = 0
         self._waiting: list[Any] = []
         """Polled, and waiting for a schema."""
@@ -55,7 +56,7 @@ class Restoration:
         """The partitions that are not read to their end, and those ends."""
         self._sources: dict[TopicPlace, RestoreSource] = {}
         self._phases = list(PHASES)
-        self._moved_at, self._delay = time.monotonic(), ""
+        self._moved_at, self._delay = self._now(), ""
 
     def advance(self, timeout_s: float, stall_s: float) -> bool:
         """Read for a moment, and return whether everything is restored.
@@ -76,7 +77,7 @@ class Restoration:
         except StartOver:
             self._phases, self._ends, self._waiting = list(PHASES), {}, []
         if self._progress() != before:
-            self._moved_at, self._delay = time.monotonic(), ""
+            self._moved_at, self._delay = self._now(), ""
         self._check_moving(stall_s)
         return False
 
@@ -152,9 +153,9 @@ class Restoration:
         time.sleep(_SCHEMA_PAUSE_S)
 
     def _check_moving(self, stall_s: float) -> None:
-        if time.monotonic() - self._moved_at > stall_s:
+        if self._now() - self._moved_at > stall_s:
             if not self._is_answered():  # brokers that are away lose nothing, and come back
-                self._moved_at = time.monotonic()
+                self._moved_at = self._now()
                 return
             places = ", ".join(f"{topic}[{partition}]" for topic, partition in self._ends)
             reason = self._delay or "an open transaction hangs"
