@@ -42,6 +42,13 @@ class UnexpectedExit:
         return f"{self.name} {describe_exit(self.exit_code)}; last lines of its log:\n{lines}"
 
 
+class BrokerEnd(UnexpectedExit):
+    """The end of a broker, with its last words."""
+
+    def __str__(self) -> str:
+        return f"{self.name} has ended: {self.last_lines[0]}"
+
+
 def _check_port(member: Member) -> None:
     """Require a free port: another program on it would be taken for the member."""
     if problem := member.port_problem:
@@ -173,11 +180,14 @@ class Fleet:
     def unexpected_exits(self) -> list[UnexpectedExit]:
         """Return the members that ended without being stopped or killed, the broker first."""
         reason = self._why_broker_ended()
-        broker = [UnexpectedExit(BROKER, 1, [reason])] if reason else []
-        return broker + [
-            UnexpectedExit(name, child.exit_code, child.last_lines(8))
-            for name, child in self._children.items()
-            if child.exit_code is not None and name not in self._ended
+        broker = [BrokerEnd(BROKER, 1, [reason])] if reason else []
+        return [
+            *broker,
+            *(
+                UnexpectedExit(name, child.exit_code, child.last_lines(8))
+                for name, child in self._children.items()
+                if child.exit_code is not None and name not in self._ended
+            ),
         ]
 
     # -- one ----------------------------------------------------------------------------------------------------------

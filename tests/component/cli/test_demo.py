@@ -28,7 +28,7 @@ from ensemble.command_line.errors import Mistake
 from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.command_line.publishing import publish
 from ensemble.settings import KafkaSettings
-from launcher import CONTROL_ROOM, SANDBOX, FleetError, Member, UnexpectedExit
+from launcher import BROKER, CONTROL_ROOM, SANDBOX, FleetError, Member, UnexpectedExit
 from launcher.stack import Times
 from tests.support.flow_in_memory import FlowInMemory
 from tests.support.terminal import terminal
@@ -327,6 +327,13 @@ def test_up_on_a_cluster_of_the_environment_deletes_no_data(monkeypatch: pytest.
         Mistake, match=r"^--fresh: only works with the embedded Kafka \(KAFKA_BOOTSTRAP_SERVERS is set\)$"
     ):
         up.run(on_free_ports=True, fresh=True)
+
+
+def test_up_does_not_keep_going_without_its_kafka(flow: Any) -> None:
+    """Everybody would wait for it, and nobody but a new `up` starts it."""
+    fleet = FallingFleet(BROKER)
+    assert up._watch(stage_on(flow, fleet), keep_going=True) == 1
+    assert fleet.without == []
 
 
 def test_up_writes_down_what_runs_and_takes_it_back(flow: Any, tmp_path: Path) -> None:

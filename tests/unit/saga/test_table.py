@@ -265,7 +265,7 @@ def test_the_table_of_an_order_says_who_answers_what() -> None:
     assert table.awaited["reservation"] == ("ReservationConfirmed", "ReservationRejected")
     assert table.awaited["shipment"] == ("ShipmentScheduled",)
     assert list(table.operations.values()) == ["pause", "resume", "retry", "compensate", "settle"]
-    assert (table.pivots, SMALL.pivots, dict(SMALL.operations)) == (frozenset(), {"pick"}, {})
+    assert (sorted(table.pivots), sorted(SMALL.pivots), len(SMALL.operations)) == ([], ["pick"], 0)
     assert sorted(names(table.commands())) == [
         "CompensateOrder", "PauseOrder", "RequestCancellation", "ResumeOrder", "RetryOrder", "SettleOrder",
     ]  # fmt: skip

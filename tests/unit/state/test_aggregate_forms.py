@@ -53,7 +53,11 @@ def test_an_aggregate_of_entries_has_its_key_its_number_and_a_view_for_each_name
     assert isinstance(form, ManyEntries)
     assert not form.numbers_facts
     purse = form.read(b"a", 7, LINES)
-    assert (purse.account_id, purse.sequence, dict(purse.lines)) == ("a", 7, {"x": Line(amount=1), "y/z": Line(amount=2)})
+    assert (purse.account_id, purse.sequence, dict(purse.lines)) == (
+        "a",
+        7,
+        {"x": Line(amount=1), "y/z": Line(amount=2)},
+    )
     fact = Booked(account_id="a", sequence=8, label="x", amount=5)
     assert form.fold(b"a", 7, fact, LINES) == {b"a/lines/x": Line(amount=6)}
 

@@ -85,7 +85,6 @@ class Twin:
                 assert found == sorted((name, at) for name, at in self.layer.items() if name.startswith(key))
 
     def merge(self) -> None:
-        self.record.seal()
         self.record.merge([])
         self.batch = dict(self.layer)
 

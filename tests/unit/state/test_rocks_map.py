@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,8 @@ def test_it_answers_as_a_dict_does(disk: RocksMap) -> None:
     assert dict(disk.items()) == expected
     assert list(disk) == sorted(expected)
     assert list(disk.keys_from(b"1/")) == sorted(key for key in expected if key.startswith(b"1/"))
-    assert "text" not in disk
+    text: Any = "text"
+    assert text not in disk
     with pytest.raises(KeyError):
         disk[b"none"]
 
