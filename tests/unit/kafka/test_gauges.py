@@ -62,3 +62,45 @@ def test_samples_are_due_at_once_and_then_each_second(tmp_path: Path) -> None:
         clock.now += seconds
         due.append(gauges.are_due)
     assert due == [True, False, True]
+
+
+def test_each_sample_has_its_gauge(tmp_path: Path) -> None:
+    # given a service with two handlers that are out, and records that are about to be lost
+    metrics, clock = LoopMetrics("shop"), SteadyClock()
+    plan: Any = compile_service(scripted_service("shop", tmp_path), ManualClock(0))
+    task = PartitionTask(plan, 0)
+    task.start_at(dict.fromkeys((topic.name for topic in plan.service.inputs), 5), {})
+    out = [SimpleNamespace(handler=name) for name in ("Till.sell", "Till.buy")]
+    assignment: Any = SimpleNamespace(running={0: task}, breakers=SimpleNamespace(lasting=out))
+    admin: Any = Ends()
+    gauges = Gauges(metrics, plan, assignment, admin, now=clock)
+    gauges._expiring.places = frozenset({("shop.commands", 0)})
+
+    # when
+    gauges.sample(stopped=2, stuck_s=3.0, skew_s=0.5)
+
+    # then
+    samples = [sample for family in metrics.registry.collect() if family.type == "gauge" for sample in family.samples]
+    shown = {(each.name.removeprefix("ensemble_"), each.labels.get("handler", "")): each.value for each in samples}
+    assert {each: value for each, value in shown.items() if value} == {
+        ("partitions_stopped", ""): 2.0,
+        ("stuck_seconds", ""): 3.0,
+        ("clock_skew_seconds", ""): 0.5,
+        ("partitions_expiring", ""): 1.0,
+        ("outages", "Till.sell"): 1.0,
+        ("outages", "Till.buy"): 1.0,
+    }
+
+
+def test_an_operator_hears_of_a_transaction_that_hides_inputs_for_long(tmp_path: Path) -> None:
+    metrics, clock = LoopMetrics("shop"), SteadyClock()
+    plan: Any = compile_service(scripted_service("shop", tmp_path), ManualClock(0))
+    task = PartitionTask(plan, 0)
+    task.start_at(dict.fromkeys((topic.name for topic in plan.service.inputs), 5), {})
+    assignment: Any = SimpleNamespace(running={0: task}, breakers=SimpleNamespace(lasting=[]))
+    admin: Any = Ends()
+    gauges = Gauges(metrics, plan, assignment, admin, now=clock)
+    for seconds in (0, 0, 16):
+        clock.now += seconds
+        gauges.sample(stopped=0, stuck_s=0.0, skew_s=0.0)
+    assert gauges.note.endswith("is hidden from offset 5 on by a transaction that somebody has left open for 16 s")
