@@ -56,7 +56,6 @@ from services.control_room.work_actions import Text as Place
 
 router = APIRouter(route_class=PageRoute)
 _SHOWN: Final = 20
-_TOO_DEEP: Final = "these fields are nested too deeply"
 
 Text = Annotated[str, Query(max_length=256)]
 Key = Annotated[str, Query(min_length=1, max_length=256)]
@@ -115,8 +114,8 @@ def plan_edit(request: Request, room: Room, _: ActingPerson, *, form: Form) -> R
         return show_planned(room, Redrive(dead_letters=(place,), edit=_fields_in(text), force=force))
     except (EnsembleError, ValidationError) as error:
         return _show_edit(request, room, place, text, problem=_words(error))
-    except RecursionError:  # what the parser takes may still be too deep for who reads it
-        return _show_edit(request, room, place, text, problem=_TOO_DEEP)
+    except RecursionError:  # of the parser, or of who reads what it takes
+        return _show_edit(request, room, place, text, problem="these fields are nested too deeply")
 
 
 def show_planned(room: ControlRoom, action: WorkAction, *, rate: str = "") -> Response:
@@ -133,8 +132,6 @@ def show_planned(room: ControlRoom, action: WorkAction, *, rate: str = "") -> Re
 def _fields_in(text: str) -> dict[str, Any]:
     try:
         fields = json.loads(text)
-    except RecursionError:
-        raise Invalid(_TOO_DEEP, field="fields") from None
     except ValueError as error:
         raise Invalid(f"these fields are no JSON: {error}", field="fields") from None
     if not isinstance(fields, dict):

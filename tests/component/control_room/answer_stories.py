@@ -112,6 +112,7 @@ def placing(record: AnswerRecord) -> None:
         {"count": "x"}, {"count": "2", "order_id": "o-2"}, {"sku": []}, {"rate": "0"}, {"rate": "10001"},
         {"rate": "x"}, {"count": "2", "key": "k-6"}, {"order_id": "o-8", "key": "k-7", "count": ""},
         {"quantity": ["x"], "key": "k-8"}, {"currency": "euro", "key": "k-9"},
+        {"quantity": [""], "key": "k-10"}, {"unit_price": [""], "key": "k-11"},
     )  # fmt: skip
     for change in changes:
         record.post("/place", **{**form, **change})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -218,3 +219,9 @@ def test_nobody_waits_for_the_disk_of_its_file(tmp_path: Path) -> None:
         pragmas = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     file.close()
     assert pragmas == ["wal", 1]
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match=f"^{re.escape(str(tmp_path))} cannot be opened: ") as error:
+        OwnFile(tmp_path, "CREATE TABLE a (b)")
+    assert error.value.subject == str(tmp_path)
