@@ -24,8 +24,12 @@ def main(note: str, command: list[str], stop_limit_s: float = STOP_LIMIT_S) -> i
         signal.signal(ignored, signal.SIG_IGN)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (open_files(soft, hard), hard))
+    early = list[int]()
+    signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
     broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: broker.terminate())
+    if early:  # whoever asks while the broker starts would end its supervisor alone
+        broker.terminate()
     threading.Thread(target=_stop_when_alone, args=(broker, stop_limit_s), daemon=True).start()
     with contextlib.suppress(BrokenPipeError):
         os.write(1, b"%d\n" % broker.pid)

@@ -102,6 +102,7 @@ class Forked:
         kafka = KafkaSettings(bootstrap_servers="127.0.0.1:1")
         self._settings = Settings(kafka, runtime, RegistrySettings(), TelemetrySettings())
         run = partial(self._run, services, open_loop)
+        gc.collect()  # what tests before have left behind would be finalized in the fork, and told in its log
         self._process = get_context("fork").Process(target=run, daemon=True)
         self._process.start()
 
