@@ -9,10 +9,10 @@ import signal
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from functools import partial
+from http.client import HTTPConnection
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,13 +113,11 @@ class Forked:
 
     def ask(self, path: str) -> tuple[int, str]:
         for _ in until(LIMIT_S, 0.02):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=LIMIT_S) as answer:
-                    return answer.status, answer.read().decode()
-            except urllib.error.HTTPError as error:
-                return error.code, error.read().decode()
-            except OSError:
-                continue
+            connection = HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)
+            with closing(connection), suppress(ConnectionError):
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                return answer.status, answer.read().decode()
         return 0, "no answer"
 
     def await_log(self, event: str) -> None:
