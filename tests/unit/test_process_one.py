@@ -63,6 +63,7 @@ def test_the_signal_is_heard_beside_the_main_thread_as_long_as_nobody_else_takes
     ended = threading.Event()
     hear_sigterm(1, ended.set)
     handler, writer = signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "process one")
     assert handler is not signal.SIG_DFL
     assert not os.get_blocking(writer)
     signal.signal(signal.SIGTERM, lambda *_: None)

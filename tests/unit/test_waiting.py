@@ -50,6 +50,9 @@ def test_a_call_that_takes_too_long_is_abandoned_with_words() -> None:
     never = threading.Event()
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s: Kafka is silent"):
         wait_for(never.wait, 0.1, lambda: "Kafka is silent")
+    abandoned = [thread for thread in threading.enumerate() if thread.name == "waiting"]
+    assert abandoned
+    assert all(thread.daemon for thread in abandoned), "they would keep the process from ending"
     never.set()
 
 
@@ -72,7 +75,12 @@ def test_calls_at_once_are_answered_in_order() -> None:
 
 def test_calls_at_once_run_side_by_side() -> None:
     everybody = threading.Barrier(3)
-    assert len(map_at_once(lambda _: everybody.wait(60), range(3), 3)) == 3
+
+    def meet(_: int) -> bool:
+        everybody.wait(60)
+        return threading.current_thread().daemon
+
+    assert map_at_once(meet, range(3), 3) == [True, True, True]
 
 
 def test_a_call_that_fails_lets_the_others_be_made() -> None:
