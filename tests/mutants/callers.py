@@ -109,7 +109,7 @@ def _calls(tests: Sequence[pytest.Item]) -> dict[str, CallsOfTest]:
         began = time.monotonic()
         with recorded_calls() as calls:
             test.config.hook.pytest_runtest_protocol(item=test, nextitem=following)
-        places = [place_of(code).outermost for code in calls.values() if is_in(CHECKOUT, code.co_filename)]
+        places = [place_of(code).outermost for code in list(calls.values()) if is_in(CHECKOUT, code.co_filename)]
         called = sorted({(_in_checkout(path), name) for path, name in places})
         found[test.nodeid] = CallsOfTest(time.monotonic() - began, called)
     return found

@@ -95,12 +95,11 @@ class GrammarGroup(HelpPage, TyperGroup):
         sections: dict[str, list[tuple[str, str]]] = {}
         widest = max(map(len, self.list_commands(ctx)))
         for name in self.list_commands(ctx):
-            command = self.get_command(ctx, name)
-            if command is not None and not command.hidden:
-                panel = getattr(command, "rich_help_panel", None)
-                sections.setdefault(panel if isinstance(panel, str) else "Commands", []).append(
-                    (name.ljust(widest), command.get_short_help_str(limit=formatter.width))
-                )
+            command = self.commands[name]
+            panel = getattr(command, "rich_help_panel", None)
+            sections.setdefault(panel if isinstance(panel, str) else "Commands", []).append(
+                (name.ljust(widest), command.get_short_help_str(limit=formatter.width))
+            )
         for panel, rows in sections.items():
             with formatter.section(panel):
                 formatter.write_dl(rows)
