@@ -40,4 +40,6 @@ class DueIndex:
         while len(due) < limit and (due_at := self.next_due()) is not None and due_at <= now:
             entry = heapq.heappop(self._heap)
             due[entry] = None
+        while self._heap and self._heap[0] in due:  # it was added twice
+            heapq.heappop(self._heap)
         return list(due)

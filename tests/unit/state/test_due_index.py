@@ -24,6 +24,12 @@ def test_no_more_entries_are_taken_than_asked_for() -> None:
     assert index.take(now=10, limit=2) == [(3, b"c")]
 
 
+def test_an_entry_that_was_added_twice_is_taken_once_however_few_are_asked_for() -> None:
+    index = DueIndex(lambda _due_at, _key: True)
+    index.rebuild([(1, b"a"), (1, b"a"), (2, b"b")])
+    assert [index.take(now=10, limit=1) for _ in range(3)] == [[(1, b"a")], [(2, b"b")], []]
+
+
 def test_an_entry_that_was_overtaken_is_skipped() -> None:
     # given a key that is due at another time than before
     current = {b"a": 7}

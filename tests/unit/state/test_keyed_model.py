@@ -113,7 +113,7 @@ class Twin:
 
 
 @pytest.mark.parametrize("is_packed", [False, True], ids=["memory", "packed"])
-@settings(max_examples=2)
+@settings(max_examples=4)
 @given(seed=st.integers())
 def test_it_holds_what_dicts_would_hold(seed: int, *, is_packed: bool) -> None:
     twin, chance = Twin(is_packed), Random(seed)

@@ -167,7 +167,7 @@ class Twin:
         assert store.number_of(key, ("t", 0, 0)) is None
 
 
-@settings(max_examples=3)
+@settings(max_examples=6)
 @given(st.integers())
 def test_it_holds_what_a_list_of_records_a_key_would_hold(seed: int) -> None:
     twin, chance = Twin(), Random(seed)
