@@ -44,8 +44,10 @@ def compare_topics(application: Application, client: ClusterClient) -> tuple[Top
     """Return each topic and its state on the cluster."""
     from ensemble.kafka.admin import topics
 
-    required = required_topics(application)
-    states = client.wait_for("its topics", lambda limit_s: topics.compare(client.admin, required, limit_s))
+    required, inputs = required_topics(application), _inputs(application)
+    states = client.wait_for(
+        "its topics", lambda limit_s: topics.compare(client.admin, required, limit_s, inputs=inputs)
+    )
     return tuple(_summarize(state, state.status) for state in states)
 
 
@@ -55,9 +57,15 @@ def create_missing_topics(
     """Create missing topics, and return all topics with their state."""
     from ensemble.kafka.admin import topics
 
-    required = required_topics(application)
-    states = client.wait_for("its topics", lambda limit_s: topics.apply(client.admin, required, replication, limit_s))
+    required, inputs = required_topics(application), _inputs(application)
+    states = client.wait_for(
+        "its topics", lambda limit_s: topics.apply(client.admin, required, replication, limit_s, inputs=inputs)
+    )
     return tuple(_summarize(state, "created" if state.status == "missing" else state.status) for state in states)
+
+
+def _inputs(application: Application) -> list[Topic]:
+    return [topic for service in application.make_services() for topic in service.inputs]
 
 
 def _summarize(state: topics.TopicState, status: Literal["ok", "missing", "created", "wrong"]) -> TopicSummary:

@@ -1,13 +1,14 @@
 """Topics on the cluster, compared with the catalogue; what is missing is made, what is wrong is told."""
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from ensemble import Topic
+from ensemble import OUTSIDE, Topic
 from ensemble.errors import ConfigurationError, Unavailable
 from ensemble.kafka.admin import topics
 from services.app import SERVICES
@@ -153,14 +154,22 @@ def test_a_limit_below_the_declared_one_is_advised_against(topic: Topic, limit: 
 
 
 @pytest.mark.parametrize(
-    ("topic", "partitions", "is_advised"), [(COMMANDS, 4, True), (COMMANDS, 1, False), (STATE, 4, False)]
+    ("topic", "partitions", "inputs", "is_advised"),
+    [
+        (COMMANDS, 4, [STATE, COMMANDS], True),
+        (COMMANDS, 1, [COMMANDS], False),
+        (COMMANDS, 4, [STATE], False),
+        (STATE, 4, [STATE], False),
+        (replace(COMMANDS, retention=None), 4, [replace(COMMANDS, retention=None)], False),
+        (replace(COMMANDS, owner=OUTSIDE), 4, [replace(COMMANDS, owner=OUTSIDE)], False),
+    ],
 )
 def test_an_input_with_more_partitions_comes_with_the_commands_that_make_it_anew(
-    topic: Topic, partitions: int, is_advised: bool
+    topic: Topic, partitions: int, inputs: list[Topic], is_advised: bool
 ) -> None:
-    """State lies in its partition for good, and what has fewer was made by hand."""
+    """State lies in its partition for good, what has fewer was made by hand, and the rest is nobody's to set aside."""
     cluster: Any = Cluster(shop__commands=(partitions, "delete"), shop__account_changelog=(partitions, "compact"))
-    [state] = topics.compare(cluster, [topic])
+    [state] = topics.compare(cluster, [topic], inputs=inputs)
     assert (state.status, state.detail) == ("wrong", f"has {partitions} partitions, not {topic.partitions}")
     assert (
         re.findall(r"`(.+?)`", state.advice)
@@ -255,6 +264,9 @@ def test_a_service_starts_only_on_topics_as_declared() -> None:
     with pytest.raises(
         ConfigurationError, match=r"payments\.commands has 8 partitions, not 4\. Kafka takes no partition"
     ):
+        topics.require(cluster, service)
+    cluster.present |= {"payments.commands": (4, "delete"), "payments.events": (8, "delete")}
+    with pytest.raises(ConfigurationError, match=r"payments\.events has 8 partitions, not 4\. Missing ones are"):
         topics.require(cluster, service)
 
 

@@ -270,12 +270,22 @@ def test_a_task_whose_restore_cannot_be_finished_is_closed_once(monkeypatch: pyt
     assert sorted(closed) == [0, 1]
 
 
-def test_a_partition_beyond_the_catalogues_count_is_fatal() -> None:
-    """Rule 1: keys would move between partitions."""
+@pytest.mark.parametrize(
+    ("topic", "words"),
+    [(COMMANDS, ". Kafka takes no partition away.*`ensemble records set-aside shop.commands --service shop`.*"),
+     (CONTROL, "")],
+)  # fmt: skip
+def test_a_partition_beyond_the_catalogues_count_is_fatal(topic: str, words: str) -> None:
+    """Rule 1: keys would move between partitions. Nobody is told to delete what operators have done."""
     members: Assignment = assignment()
-    members.on_assign(NotingConsumer({}), places((COMMANDS, 2)))  # type: ignore[arg-type]  # it has all that is called
-    with pytest.raises(FatalError, match="more partitions than the catalogue's 2"):
+    members.on_assign(NotingConsumer({}), places((topic, 2)))  # type: ignore[arg-type]  # it has all that is called
+    with pytest.raises(FatalError) as mistake:
         members.raise_failure()
+    assert re.fullmatch(
+        f"topic {topic} has more partitions than the catalogue's 2: keys would move between partitions and lose their "
+        f"order{words}",
+        str(mistake.value),
+    )
 
 
 def test_a_partition_whose_offsets_are_hidden_waits_while_the_others_run() -> None:

@@ -76,11 +76,15 @@ def test_a_topic_is_told_as_it_is_declared_with_its_state(topic: str, expected: 
 
 
 def test_what_is_there_already_is_compared_and_not_made() -> None:
-    present = client(Cluster(orders__commands=(8, "delete"), orders__events=(4, "delete")))
+    present = client(
+        Cluster(orders__commands=(8, "delete"), orders__events=(4, "delete"), order__dead_letter=(8, "delete"))
+    )
     for rows in (compare_topics(APP, present), create_missing_topics(APP, present, 1)):
         told = {row.topic: (row.status, row.detail.partition(" (")[0]) for row in rows}
         assert told["orders.commands"] == ("wrong", "has 8 partitions, not 4")
         assert told["orders.events"] == ("ok", "")
+        assert told["order.dead-letter"] == ("wrong", "has 8 partitions, not 4")
+        assert [row.topic for row in rows if "kafka-topics.sh --delete" in row.advice] == ["orders.commands"]
     assert not {"orders.commands", "orders.events"} & {name for name, *_ in present.admin.made}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, Literal
@@ -17,7 +17,7 @@ from ensemble.kafka.authorization import hidden_topics
 from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.offsets import high_watermarks
 from ensemble.program import command
-from ensemble.service.catalogue import COMPACTION, Catalogue, Topic
+from ensemble.service.catalogue import COMPACTION, OUTSIDE, Catalogue, Topic
 from ensemble.service.service import Service
 from ensemble.service.topics import used_topics
 
@@ -50,22 +50,25 @@ def all_topics(catalogue: Catalogue, services: Iterable[Service]) -> list[Topic]
     return [topics[name] for name in sorted(topics)]
 
 
-def compare(admin: AdminClient, topics: Iterable[Topic], limit_s: float = LIMIT_S) -> list[TopicState]:
+def compare(
+    admin: AdminClient, topics: Iterable[Topic], limit_s: float = LIMIT_S, *, inputs: Collection[Topic] = ()
+) -> list[TopicState]:
     """Return each topic's state on the cluster: missing, ok, or wrong in its partition count, cleanup policy or limits.
 
-    Limits are wrong that remove what has to be kept for ever; others are advised against.
+    Limits are wrong that remove what has to be kept for ever; others are advised against. How a topic is made anew is
+    told of services' `inputs`.
 
     Raises Unavailable if the cluster does not answer within `limit_s`.
     """
     declared = list(topics)
     try:
-        return retry(lambda: _compare(admin, declared, limit_s), limit_s, _PAUSE_S, may_pass=_may_pass)
+        return retry(lambda: _compare(admin, declared, limit_s, inputs), limit_s, _PAUSE_S, may_pass=_may_pass)
     except (KafkaException, TimeoutError) as error:
         reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
         raise Unavailable(f"cannot read the cluster's topics: {reason}; is the broker up?") from None
 
 
-def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[TopicState]:
+def _compare(admin: AdminClient, declared: list[Topic], limit_s: float, inputs: Collection[Topic]) -> list[TopicState]:
     existing = admin.list_topics(timeout=limit_s).topics
     candidates = [topic for topic in declared if topic.name in existing and existing[topic.name].error is None]
     settings = _settings(admin, candidates, limit_s)
@@ -81,20 +84,25 @@ def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[
             continue
         partitions = len(existing[topic.name].partitions)
         wrong = _differences(topic, partitions, settings[topic.name])
-        is_shrinkable = _is_shrinkable(topic, partitions)
-        advice = describe_shrinking(topic.name) if is_shrinkable else _advice(topic, settings[topic.name])
+        shrinking = describe_shrinking(topic.name, inputs) if partitions > topic.partitions else ""
+        advice = shrinking or _advice(topic, settings[topic.name])
         states.append(TopicState(topic, "wrong" if wrong else "ok", "; ".join(wrong), advice))
     return states
 
 
 def apply(
-    admin: AdminClient, topics: Iterable[Topic], replication: int = 1, limit_s: float = LIMIT_S
+    admin: AdminClient,
+    topics: Iterable[Topic],
+    replication: int = 1,
+    limit_s: float = LIMIT_S,
+    *,
+    inputs: Collection[Topic] = (),
 ) -> list[TopicState]:
     """Create what is missing, and return the states from before. What differs is reported, never changed.
 
     Raises Unavailable if the cluster refuses a topic, or does not answer within `limit_s`.
     """
-    states = compare(admin, topics, limit_s)
+    states = compare(admin, topics, limit_s, inputs=inputs)
     missing = [state.topic for state in states if state.status == "missing"]
     if missing:
         _create(admin, missing, replication, limit_s)
@@ -119,7 +127,7 @@ def _create(admin: AdminClient, topics: list[Topic], replication: int, limit_s: 
 
 def require(admin: AdminClient, service: Service, limit_s: float = LIMIT_S) -> None:
     """Raise ConfigurationError unless every topic of the service exists and is as declared. Advice is logged."""
-    states = compare(admin, used_topics(service), limit_s)
+    states = compare(admin, used_topics(service), limit_s, inputs=service.inputs)
     for state in states:
         if state.advice and state.status == "ok":
             log.warning("topic.differs", topic=state.topic.name, reason=state.advice)
@@ -145,13 +153,14 @@ def _differences(topic: Topic, partitions: int, settings: Mapping[str, str]) -> 
     return wrong
 
 
-def _is_shrinkable(topic: Topic, partitions: int) -> bool:
-    """Return whether the topic holds no state, which only a backup could bring back."""
-    return partitions > topic.partitions and topic.retention is not None and topic.cleanup == "delete"
+def describe_shrinking(topic: str, inputs: Iterable[Topic], service: str = "SERVICE") -> str:
+    """Return the commands by which an input has its declared partitions again, and nothing unread is lost.
 
-
-def describe_shrinking(topic: str, service: str = "SERVICE") -> str:
-    """Return the commands by which a topic has its declared partitions again, and nothing unread is lost."""
+    None, an empty text, of what is not among these inputs, of what holds state, which only a backup could bring back,
+    and of what another system owns: there they would lose what nobody sets aside.
+    """
+    if not any(each.name == topic and _is_transient(each) and each.owner != OUTSIDE for each in inputs):
+        return ""
     commands = (
         f"records set-aside {topic} --service {service}",
         "topics apply",
@@ -164,6 +173,10 @@ def describe_shrinking(topic: str, service: str = "SERVICE") -> str:
         f"{aside} for each service that reads it; delete the topic, `kafka-topics.sh --delete --topic {topic}`; "
         f"{apply}; {offsets} for each; start them, and {redrive}"
     )
+
+
+def _is_transient(topic: Topic) -> bool:
+    return topic.retention is not None and topic.cleanup == "delete"
 
 
 def _advice(topic: Topic, settings: Mapping[str, str]) -> str:

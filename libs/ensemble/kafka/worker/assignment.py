@@ -277,11 +277,12 @@ class Assignment:
     def _check_count(self, partitions: list[TopicPartition]) -> None:
         beyond = [p for p in partitions if p.partition >= self._plan.service.partitions]
         if beyond:
-            topic, count = beyond[0].topic, self._plan.service.partitions
-            raise FatalError(
-                f"topic {topic} has more partitions than the catalogue's {count}: keys would move between partitions "
-                f"and lose their order. {describe_shrinking(topic, self._plan.service.name)}"
+            topic, service = beyond[0].topic, self._plan.service
+            reason = (
+                f"topic {topic} has more partitions than the catalogue's {service.partitions}: keys would move between "
+                "partitions and lose their order"
             )
+            raise FatalError(". ".join(filter(None, (reason, describe_shrinking(topic, service.inputs, service.name)))))
 
     @property
     def why_torn(self) -> str:
