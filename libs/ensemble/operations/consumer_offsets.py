@@ -159,14 +159,15 @@ def set_offsets(session: Session, plan: OffsetPlan, intent: Intent) -> None:
 def carry_out_with(session: Session, plan: OffsetPlan, intent: Intent, records: Sequence[Output]) -> None:
     """Set the offsets and write `records` in one transaction.
 
-    Raises NotPossible while members run, or if the plan has expired.
+    Raises NotPossible while members run, or if the plan has expired, and Unavailable without a control topic.
     """
     plan.require_current()
     service = plan.service
     require_no_members(session, service)
+    partitions = len(session.client.places([service + CONTROL], "WRITE"))
     audit = [
         record_of(session, (service, partition), command, _KEY, via=intent.actor.via)
-        for partition, command in plan.commands(intent, session.client.topics()[service + CONTROL])
+        for partition, command in plan.commands(intent, partitions)
     ]
     session.client.write_and_commit([*records, *audit], service, plan.offsets())
 

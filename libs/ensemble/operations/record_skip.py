@@ -14,6 +14,7 @@ from ensemble.operations.intent import Intent
 from ensemble.operations.outgoing import now
 from ensemble.operations.service_topics import DEAD_LETTER
 from ensemble.operations.session import Session
+from ensemble.partitioning import partition_of
 from ensemble.system_messages import FailureReport, dead_letter_of
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ class SkippedRecord:
         """What becomes of the record."""
         if self.record is None:
             return "unreadable"
-        return "excerpt" if why_oversized(_stored(self.record)) else "dead_lettered"
+        return "excerpt" if why_excerpt(self.record) else "dead_lettered"
 
     def describe_fate(self) -> str:
         """Return what becomes of the record, in words."""
         if self.record is None:
             return "cannot be read: no dead letter"
-        oversized = why_oversized(_stored(self.record))
+        oversized = why_excerpt(self.record)
         return f"an excerpt is dead-lettered: {oversized}" if oversized else "is dead-lettered"
 
 
@@ -77,10 +78,32 @@ def plan_skip(session: Session, service: str, place: RecordPlace) -> SkippedReco
 
 
 def skip_record(session: Session, skipped: SkippedRecord, intent: Intent) -> None:
-    """Pass the record: its dead letter, what is kept about it, and the offset together, or nothing."""
+    """Pass the record: its dead letter, what is kept about it, and the offset together, or nothing.
+
+    The letter lies in the record's partition, or where its key belongs if the dead letters have no such partition.
+    """
     record, service = skipped.record, skipped.plan.service
-    letter = [] if record is None else [letter_of(service, record, intent, error=_SKIPPED, partition=record.partition)]
-    carry_out_with(session, skipped.plan, intent, letter)
+    letters = []
+    if record is not None:
+        partitions = count_letter_partitions(session, service)
+        partition = record.partition if record.partition < partitions else home_of(record, partitions)
+        letters.append(letter_of(service, record, intent, error=_SKIPPED, partition=partition))
+    carry_out_with(session, skipped.plan, intent, letters)
+
+
+def count_letter_partitions(session: Session, service: str) -> int:
+    """Return how many partitions the service's dead letters have. Raises Unavailable if there is no such topic."""
+    return len(session.client.places([service + DEAD_LETTER], "WRITE"))
+
+
+def home_of(record: ReceivedRecord, partitions: int) -> int:
+    """Return where the record belongs among so many partitions: by its key, whichever partition it lies in."""
+    return record.partition % partitions if record.key is None else partition_of(record.key, partitions)
+
+
+def why_excerpt(record: ReceivedRecord) -> str:
+    """Return why a dead letter of the record holds an excerpt only, or "" if it holds all."""
+    return why_oversized(_stored(record))
 
 
 def letter_of(service: str, record: ReceivedRecord, intent: Intent, *, error: str, partition: int) -> Output:

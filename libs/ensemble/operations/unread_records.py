@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from heapq import merge
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from ensemble.operations.consumer_offsets import LATEST, OffsetMove, OffsetPlan, Target, carry_out_with, plan_offsets
+from ensemble.operations.consumer_offsets import LATEST, OffsetPlan, Target, carry_out_with, plan_offsets
+from ensemble.operations.errors import NotPossible
 from ensemble.operations.intent import Intent
-from ensemble.operations.record_skip import letter_of
-from ensemble.operations.service_topics import DEAD_LETTER
+from ensemble.operations.record_skip import count_letter_partitions, home_of, letter_of, why_excerpt
 from ensemble.operations.session import Session
-from ensemble.partitioning import partition_of
+from ensemble.program import command
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ReceivedRecord
+    from ensemble.kafka.client import ReceivedRecord, TopicPlace
+    from ensemble.state import Output
 
 SET_ASIDE: Final = "SetAsideByOperator"
 """The error that the dead letters name."""
@@ -37,55 +39,82 @@ def plan_set_aside(session: Session, service: str, topic: str) -> OffsetPlan:
 def set_aside(session: Session, plan: OffsetPlan, intent: Intent) -> int:
     """Write a dead letter of each record and move the offsets behind it; return how many letters that were.
 
-    A part of them and their offset are one transaction, so whoever was interrupted plans anew and goes on. Each letter
-    lies where its key belongs, whichever partition the record lay in. Raises like `carry_out_with`.
+    A part of them and their offsets are one transaction, so whoever was interrupted plans anew and goes on. Each letter
+    lies where its key belongs, whichever partition the record lay in. They are written in the order of the times that
+    the records carry, and those of one partition in its order: added partitions have a key's records in two of them.
+
+    Raises NotPossible at a record whose letter would be an excerpt, with all before it set aside, and else like
+    `carry_out_with`.
     """
     plan.require_current()
-    mover = _Mover(session, plan, intent, session.client.topics()[plan.service + DEAD_LETTER])
-    return sum(mover.move(item) for item in plan.items)
+    mover = _Mover(session, plan, intent, count_letter_partitions(session, plan.service))
+    return sum(mover.move(part, is_last=is_last) for part, is_last in _parts(mover.unread()))
 
 
-@dataclass(frozen=True)
 class _Mover:
-    """Carries out a plan, one partition after the other."""
+    """Carries out a plan, part by part. It knows how far the group is."""
 
-    session: Session
-    plan: OffsetPlan
-    intent: Intent
-    partitions: int
+    def __init__(self, session: Session, plan: OffsetPlan, intent: Intent, partitions: int) -> None:
+        self._session, self._plan, self._intent, self._partitions = session, plan, intent, partitions
+        self._moves = {move.place: move for move in plan.items}
 
-    def move(self, item: OffsetMove) -> int:
-        """Return how many records were set aside."""
-        count, unread = 0, item.unread
-        for part in _parts(self.session.client.read_range(item.place, unread.start, unread.stop, _STALL_S)):
-            self._commit(item, part[-1].offset + 1, part)
-            count += len(part)
-        self._commit(item, item.log_end, [])
-        return count
+    def unread(self) -> Iterator[ReceivedRecord]:
+        """Yield the records of all partitions in the order of their times; of each one a batch is in memory."""
+        read = self._session.client.read_range
+        partitions = [read(move.place, move.unread.start, move.unread.stop, _STALL_S) for move in self._plan.items]
+        return merge(*partitions, key=attrgetter("timestamp", "partition", "offset"))
 
-    def _commit(self, item: OffsetMove, offset: int, records: Sequence[ReceivedRecord]) -> None:
-        step = {"items": (item.model_copy(update={"offset": offset}),), "as_of": datetime.now(UTC)}
-        letters = [
-            letter_of(self.plan.service, record, self.intent, error=SET_ASIDE, partition=self._home_of(record))
-            for record in records
-        ]
-        carry_out_with(self.session, self.plan.model_copy(update=step), self.intent, letters)
+    def move(self, records: Sequence[ReceivedRecord], *, is_last: bool) -> int:
+        """Set these records aside, and return how many they are. Behind the last ones come markers alone.
 
-    def _home_of(self, record: ReceivedRecord) -> int:
-        if record.key is None:
-            return record.partition % self.partitions
-        return partition_of(record.key, self.partitions)
+        Raises NotPossible for one that no dead letter holds whole: it comes alone.
+        """
+        if records and (reason := why_excerpt(records[0])):
+            self._refuse(records[0], reason)
+        ends = {(record.topic, record.partition): record.offset + 1 for record in records}
+        if is_last:
+            ends = {move.place: move.log_end for move in self._moves.values() if (move.committed or 0) < move.log_end}
+        if ends:
+            self._commit(ends, records)
+        return len(records)
+
+    def _commit(self, ends: Mapping[TopicPlace, int], records: Sequence[ReceivedRecord]) -> None:
+        items = tuple(self._moves[place].model_copy(update={"offset": end}) for place, end in ends.items())
+        step = self._plan.model_copy(update={"items": items, "as_of": datetime.now(UTC)})
+        carry_out_with(self._session, step, self._intent, [self._letter_of(record) for record in records])
+        self._moves |= {item.place: item.model_copy(update={"committed": item.offset}) for item in items}
+
+    def _refuse(self, record: ReceivedRecord, reason: str) -> NoReturn:
+        topic, partition, offset = record[:3]
+        if self._moves[topic, partition].committed is None:
+            self._commit({(topic, partition): offset}, [])  # or nobody could skip it
+        get = command(f"records get {topic}/{partition}/{offset}")
+        skip = command(f"records skip {topic} {partition} {offset} --service {self._plan.service}")
+        raise NotPossible(
+            f"{topic}/{partition}/{offset} would be lost with the topic, since a dead letter takes only a part of it: "
+            f"{reason}",
+            hint=f"all before it is set aside; keep what `{get}` shows, pass it by `{skip}`, then set aside the others",
+        )
+
+    def _letter_of(self, record: ReceivedRecord) -> Output:
+        home = home_of(record, self._partitions)
+        return letter_of(self._plan.service, record, self._intent, error=SET_ASIDE, partition=home)
 
 
-def _parts(records: Iterable[ReceivedRecord]) -> Iterator[Sequence[ReceivedRecord]]:
-    """Yield the records, as many at once as one transaction should hold."""
+def _parts(records: Iterable[ReceivedRecord]) -> Iterator[tuple[Sequence[ReceivedRecord], bool]]:
+    """Yield the records, as many at once as one transaction should hold, and whether they are the last, perhaps none.
+
+    At one that no dead letter holds whole they end: it comes alone.
+    """
     part: list[ReceivedRecord] = []
     size = 0
     for record in records:
+        is_excerpt = bool(why_excerpt(record))
+        if part and (is_excerpt or len(part) == _MOST_RECORDS or size > _MOST_BYTES):
+            yield part, False
+            part, size = [], 0
         part.append(record)
         size += len(record.value or b"")
-        if len(part) == _MOST_RECORDS or size > _MOST_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+        if is_excerpt:
+            break
+    yield part, True

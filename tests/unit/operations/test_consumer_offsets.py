@@ -1,7 +1,8 @@
 """Offsets of a stopped service: the plan before, and one transaction that sets them and says so."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from ensemble.command_line.connection import session_on
-from ensemble.errors import FatalError
+from ensemble.errors import FatalError, Unavailable
 from ensemble.kafka.client import CommittedOffset, GroupMember, ReceivedRecord, TopicPlace
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.messages import decoders_for
@@ -49,16 +50,21 @@ class ClusterInMemory:
         }
         self.bounds = {NEWS: (0, 9), ORDERS: (7, 7), CONTROL: (0, 2)}
         self.counts: dict[str, int] = {}
+        self.missing = ""
         self.members: list[str] = []
         self.readable: list[ReceivedRecord] = []
         self.written: list[Output] = []
 
     def topics(self) -> dict[str, int]:
         names = ("kitchen.control", "kitchen.dead-letter", "order.dead-letter")
-        return dict.fromkeys([*(topic for topic, _ in self.bounds), *names], 1) | self.counts
+        counts = dict.fromkeys([*(topic for topic, _ in self.bounds), *names], 1) | self.counts
+        return {topic: count for topic, count in counts.items() if topic != self.missing}
 
-    def places(self, topics: Collection[str]) -> list[TopicPlace]:
+    def places(self, topics: Collection[str], _: str = "READ") -> list[TopicPlace]:
+        if self.missing in topics:
+            raise Unavailable(f"no topic {self.missing}")
         known = {topic: [place for place in self.bounds if place[0] == topic] for topic in topics}
+        known |= {topic: [(topic, n) for n in range(self.counts[topic])] for topic in topics if topic in self.counts}
         return [place for topic, places in known.items() for place in places or [(topic, 0)]]
 
     def starts(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
@@ -328,8 +334,8 @@ def grown(cluster: Any) -> Any:
     """The cluster with unread records in partitions 0 and 5 of the news."""
     cluster.bounds |= {ADDED: (0, 3), NEWS: (0, 8)}
     cluster.counts = {"kitchen.control": 4, "kitchen.dead-letter": 4}
-    at = [(NEWS, 5, b"a"), (NEWS, 6, b"b"), (ADDED, 0, b"a"), (ADDED, 1, None)]
-    cluster.readable = [ReceivedRecord(*place, offset, 0, key, b"%d" % offset, {}) for place, offset, key in at]
+    at = [(NEWS, 5, 3, b"a"), (NEWS, 6, 2, b"b"), (ADDED, 0, 1, b"a"), (ADDED, 1, 4, None)]
+    cluster.readable = [ReceivedRecord(*place, offset, time, key, b"v", {}) for place, offset, time, key in at]
     return cluster
 
 
@@ -340,33 +346,105 @@ def test_what_a_service_has_not_read_is_set_aside_where_its_keys_belong(grown: A
     plan = plan_set_aside(session, "kitchen", "kitchen.news")
     count = set_aside(session, plan, INTENT)
 
-    # then each record lies in its key's partition, and the group behind all of them
+    # then each record lies in its key's partition in the order of time, and the group behind all of them
     letters = [letter_in(output) for output in grown.written if output[0] == "kitchen.dead-letter"]
     assert [(letter.origin, letter.place[1]) for letter in letters] == [
-        ((*NEWS, 5), partition_of(b"a", 4)), ((*NEWS, 6), partition_of(b"b", 4)),
-        ((*ADDED, 0), partition_of(b"a", 4)), ((*ADDED, 1), 1),
+        ((*ADDED, 0), partition_of(b"a", 4)), ((*NEWS, 5), partition_of(b"a", 4)),
+        ((*NEWS, 6), partition_of(b"b", 4)), ((*ADDED, 1), 1),
     ]  # fmt: skip
     assert {letter.text("__streams.errors.exception") for letter in letters} == {"SetAsideByOperator"}
     assert (count, grown.committed[NEWS].offset, grown.committed[ADDED].offset) == (4, 8, 3)
-    assert {output[4] for output in grown.written if output[0] == "kitchen.control"} == {0, 5 % 4}
+    assert moves_in(grown.written) == [(0, 0, 5, 8), (5 % 4, 5, None, 3)]
     assert plan_set_aside(session, "kitchen", "kitchen.news").items == ()
 
 
-def test_who_was_interrupted_goes_on_where_he_stood(grown: Any) -> None:
-    # given a record that takes a transaction of its own
-    session = session_on(grown)
-    grown.readable[0] = grown.readable[0]._replace(value=b"x" * 8_000_001)
+def test_who_was_interrupted_goes_on_where_he_stood(cluster: Any) -> None:
+    # given five records that take a transaction of their own
+    session, cluster.bounds[NEWS] = session_on(cluster), (0, 12)
+    cluster.readable = [*(record_at(offset, b"x" * 1_900_000) for offset in range(5, 10)), record_at(10)]
 
     # when
     with pytest.raises(FatalError, match="nothing came"):  # of the marker behind the last record
         set_aside(session, plan_set_aside(session, "kitchen", "kitchen.news"), INTENT)
-    assert (grown.committed[NEWS].offset, [output[0] for output in grown.written]) == (
-        6, ["kitchen.dead-letter", "kitchen.control"],
+    assert (cluster.committed[NEWS].offset, [output[0] for output in cluster.written]) == (
+        10, [*["kitchen.dead-letter"] * 5, "kitchen.control"],
     )  # fmt: skip
 
     # then
-    grown.read_range = partial(whole_range, grown)
-    assert set_aside(session, plan_set_aside(session, "kitchen", "kitchen.news"), INTENT) == 3
+    cluster.read_range = partial(whole_range, cluster)
+    assert set_aside(session, plan_set_aside(session, "kitchen", "kitchen.news"), INTENT) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "log_end", "moves"),
+    [(500, 505, [(5, 505)]), (500, 506, [(5, 506)]), (501, 506, [(5, 505), (505, 506)]),
+     (501, 507, [(5, 505), (505, 507)]), (0, 6, [(5, 6)])],
+)  # fmt: skip
+def test_each_part_says_from_where_to_where_it_went(
+    cluster: Any, count: int, log_end: int, moves: list[tuple[int, int]]
+) -> None:
+    session, cluster.read_range = session_on(cluster), partial(whole_range, cluster)
+    cluster.bounds[NEWS] = (0, log_end)
+    cluster.readable = [record_at(5 + number) for number in range(count)]
+    assert set_aside(session, plan_set_aside(session, "kitchen", "kitchen.news"), INTENT) == count
+    assert moves_in(cluster.written) == [(0, 0, before, offset) for before, offset in moves]
+
+
+@pytest.mark.parametrize("large", [record_at(1, b"x" * 2_000_000), record_at(1)._replace(key=b"k" * 4_097)])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_a_record_whose_letter_would_be_an_excerpt_is_not_set_aside(
+    grown: Any, large: ReceivedRecord, offset: int
+) -> None:
+    """The topic is deleted then, and nobody would have the record."""
+    # given a partition of which nothing is committed
+    session, grown.read_range = session_on(grown), partial(whole_range, grown)
+    added = [record_at(0), record_at(0)]
+    added.insert(offset, large)
+    grown.readable[2:] = [each._replace(partition=5, offset=at, timestamp=at) for at, each in enumerate(added)]
+
+    # when
+    with pytest.raises(NotPossible) as refusal:
+        set_aside(session, plan_set_aside(session, "kitchen", "kitchen.news"), INTENT)
+
+    # then all before it is set aside, and what it advises works
+    assert re.fullmatch(
+        f"kitchen.news/5/{offset} would be lost with the topic, since a dead letter takes only a part of it: its? .*; "
+        f"all before it is set aside; keep what `ensemble records get kitchen.news/5/{offset}` shows, "
+        f"pass it by `ensemble records skip kitchen.news 5 {offset} --service kitchen`, then set aside the others",
+        str(refusal.value),
+    )
+    assert moves_in(grown.written) == [(5 % 4, 5, None, offset)]
+    skip_record(session, plan_skip(session, "kitchen", (*ADDED, offset)), INTENT)
+    assert grown.written[-2][4] == partition_of(large.key or b"", 4)
+    assert set_aside(session, plan_set_aside(session, "kitchen", "kitchen.news"), INTENT) == 4 - offset
+
+
+@pytest.mark.parametrize(
+    ("missing", "action"),
+    [("kitchen.control", "move"), ("kitchen.control", "skip"), ("kitchen.control", "set aside"),
+     ("kitchen.dead-letter", "skip"), ("kitchen.dead-letter", "set aside")],
+)  # fmt: skip
+def test_a_topic_that_is_missing_is_named_and_nothing_is_written(cluster: Any, missing: str, action: str) -> None:
+    session, cluster.read_range = session_on(cluster), partial(whole_range, cluster)
+    cluster.readable = [record_at(5)]
+    plan = plan_set_aside(session, "kitchen", "kitchen.news")
+    skipped = plan_skip(session, "kitchen", (*NEWS, 5))
+    cluster.missing = missing
+    actions: dict[str, Callable[[], object]] = {
+        "move": lambda: set_offsets(session, plan, INTENT),
+        "skip": lambda: skip_record(session, skipped, INTENT),
+        "set aside": lambda: set_aside(session, plan, INTENT),
+    }
+    with pytest.raises(Unavailable, match=f"^no topic {missing}$"):
+        actions[action]()
+    assert cluster.written == []
+
+
+def moves_in(written: Sequence[Output]) -> list[tuple[int, int, int | None, int]]:
+    """Return what is kept of each move: partition of the control topic, partition, offset before and after."""
+    values = [(output[4], output[1] or b"") for output in written if output[0] == "kitchen.control"]
+    commands = [(partition, decoders_for(SetOffset)[value[:5]](value)) for partition, value in values]
+    return [(partition, each.partition, each.before, each.offset) for partition, each in commands]
 
 
 def whole_range(grown: Any, place: TopicPlace, start: int, end: int, _: float) -> list[ReceivedRecord]:
