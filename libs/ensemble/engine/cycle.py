@@ -101,6 +101,7 @@ class BatchCycle:
     ) -> None:
         until = time.monotonic() + self._take_s
         while (interruption := self._take(tasks, iter(records), until)) is not None:
+            current_layer.set(None)  # what is logged of the interruption is not of the record that was handled last
             records = resume(interruption)
 
     def _take(self, tasks: Tasks, records: Iterator[ConsumedRecord], until: float) -> Interruption | None:

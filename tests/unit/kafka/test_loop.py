@@ -22,6 +22,7 @@ from ensemble.kafka.worker.progress import Culprit
 from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector, SchemaVersion
+from ensemble.observability.logs import add_record
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.partitioning import partition_of
 from ensemble.settings import RuntimeSettings
@@ -634,6 +635,17 @@ def test_a_record_whose_schema_cannot_be_had_waits_with_its_partition_alone() ->
     assert shop.broker.committed_batches[0] != shop.broker.committed_batches[-1]
     assert shop.told == ["d1", "a1"]
     assert shop.committed(behind) == 2
+
+
+def test_the_line_of_a_record_that_waits_says_nothing_of_the_one_before_it() -> None:
+    shop = Shop(sources=RegistryThatIsAway())
+    place = ("shop.commands", partition_of(b"a", 2))
+    shop.send(quick("a", "a1"))
+    shop.broker.append(place, b"a", b"\0" + (99).to_bytes(4) + b"?", [("ce_id", b"new")])
+    with capture_logs(processors=[add_record]) as logs:
+        shop.run()
+    deferred = [line for line in logs if line["event"] == "record.deferred"]
+    assert [(line["topic"], line["offset"], line.get("key")) for line in deferred] == [("shop.commands", 1, None)]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from ensemble.errors import FatalError
 from ensemble.kafka.worker.assignment import Membership
 from ensemble.kafka.worker.consumer import ConsumerPoller, hand_out, split_by
 from ensemble.kafka.worker.fetch_problems import FetchProblems
+from ensemble.observability.logs import add_record
+from ensemble.state.unit_of_work import RecordLayer, current_layer
 from tests.support.assigned_consumer import Polled
 from tests.support.steady_clock import SteadyClock
 
@@ -214,15 +216,38 @@ def test_what_stays_unreadable_ends_the_process(world: World) -> None:
         world.poll()
 
 
-def test_headers_that_cannot_be_read_are_dropped_with_a_word(world: World) -> None:
-    class Broken(Polled):
-        def headers(self) -> Any:
-            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text")
+class Broken(Polled):
+    """A record whose headers end the process at the second look."""
 
+    def headers(self) -> Any:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text")
+
+
+def test_headers_that_cannot_be_read_are_dropped_with_a_word(world: World) -> None:
     with capture_logs() as logs:
-        [readable, untouched] = hand_out(world.poll(Broken((COMMANDS, 0, 3)), record(4)))
+        [readable, untouched] = hand_out(world.poll(Broken((COMMANDS, 0, 3)), record(4)), {})
     assert (readable.headers(), readable.offset(), untouched) == ([], 3, record(4))
-    assert [(line["event"], line["offset"]) for line in logs] == [("record.headers_dropped", 3)]
+    assert [(line["event"], line["topic"], line["partition"], line["offset"]) for line in logs] == [
+        ("record.headers_dropped", COMMANDS, 0, 3)
+    ]
+
+
+def test_dropped_headers_are_told_of_their_own_record_and_once_though_it_comes_again() -> None:
+    # given a record that was handled before, in the same batch
+    before, told = RecordLayer(), dict[tuple[str, int], int]()
+    before.begin(b"k", b"", "m", correlation_id="", trace="", time="", place=(COMMANDS, 1, 7))
+    token, records = current_layer.set(before), [Broken((COMMANDS, 0, 3)), Broken((COMMANDS, 0, 4))]
+
+    # when two without headers are put back, and come again with one more
+    with capture_logs(processors=[add_record]) as logs:
+        for coming in (records, [*records, Broken((COMMANDS, 0, 5)), Broken((CONTROL, 0, 0))]):
+            list(hand_out([*coming], told))  # type: ignore[list-item]  # they have all that is called
+    current_layer.reset(token)
+
+    # then
+    assert [(line["topic"], line["partition"], line["offset"], line.get("key")) for line in logs] == [
+        (COMMANDS, 0, 3, None), (COMMANDS, 0, 4, None), (COMMANDS, 0, 5, None), (CONTROL, 0, 0, None)
+    ]  # fmt: skip
 
 
 def test_after_a_batch_that_was_undone_the_consumer_is_sent_back_first(world: World) -> None:
@@ -327,7 +352,7 @@ def test_items_are_split_in_their_order() -> None:
 
 def test_a_record_that_was_taken_is_kept_no_longer_and_the_others_are() -> None:
     records: list[Any] = [record(0), record(1), record(2)]
-    taken = hand_out(records)
+    taken = hand_out(records, {})
     assert next(taken) == record(0)
     assert sorted(kept.offset() for kept in records) == [1, 2]
     assert list(taken) == [record(1), record(2)]

@@ -16,6 +16,7 @@ from ensemble.kafka.records import TopicPlace, readable, topic_place_of
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.fetch_problems import FetchProblems
+from ensemble.state.unit_of_work import current_layer
 
 log = structlog.get_logger()
 
@@ -31,8 +32,10 @@ def split_by(items: Iterable[T], predicate: Callable[[T], bool]) -> tuple[list[T
     return matching, others
 
 
-def hand_out(records: list[Message]) -> Iterator[Any]:
+def hand_out(records: list[Message], told: dict[TopicPlace, int]) -> Iterator[Any]:
     """Yield each record when its turn has come, and keep none; one whose headers cannot be read has none, with a word.
+
+    Of which records that was said is kept in `told`: of one that was put back, and comes again, it is said once.
 
     The client makes objects of a record's headers when it is first asked for them. So they are made one record at a
     time, and what the batch keeps until its commit lies where those before have lain: it stays in the CPU's caches.
@@ -42,8 +45,16 @@ def hand_out(records: list[Message]) -> Iterator[Any]:
         record = records.pop()
         with_headers = readable(record)
         if with_headers is not record:
-            log.warning("record.headers_dropped", topic=record.topic(), offset=record.offset())
+            _tell_dropped(record, told)
         yield with_headers
+
+
+def _tell_dropped(record: Message, told: dict[TopicPlace, int]) -> None:
+    place, offset = topic_place_of(record), record.offset() or 0
+    if offset > told.get(place, -1):
+        told[place] = offset
+        current_layer.set(None)  # the line is of this record, not of the one that was handled last
+        log.warning("record.headers_dropped", topic=place[0], partition=place[1], offset=offset)
 
 
 class ConsumerPoller:

@@ -49,6 +49,7 @@ from ensemble.messages.records import ConsumedRecord
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.settings import RuntimeSettings
 from ensemble.state.store import Change
+from ensemble.state.unit_of_work import current_layer
 
 log = structlog.get_logger()
 
@@ -147,6 +148,8 @@ class Loop:
         self._alone: Message | None = None
         """The only record of the batch in hand, if that is to tell whether the record is to blame."""
         self._last_reason = self._last_failure = ""
+        self._told: dict[TopicPlace, int] = {}
+        """The last record of each place of which was said that it has lost its headers."""
         self.draining = False
 
     def stop(self) -> None:
@@ -270,7 +273,7 @@ class Loop:
             if self._progress.is_alone(records):
                 self._handle_alone(records[0])
             else:
-                self._cycle.run(self._assignment.running, hand_out(records), self._interrupt)
+                self._cycle.run(self._assignment.running, hand_out(records, self._told), self._interrupt)
         self._reached("in-batch")
 
     def _handle_alone(self, record: Message) -> None:
@@ -279,7 +282,8 @@ class Loop:
         tasks = {partition: self._assignment.running[partition]}
         reason = self._progress.why_given_up(record)
         take = partial(_give_up, reason=reason) if reason else PartitionTask.take
-        self._cycle.run(tasks, hand_out([record]), self._interrupt, only_key=record.key() or b"", take=take)
+        records, only_key = hand_out([record], self._told), record.key() or b""
+        self._cycle.run(tasks, records, self._interrupt, only_key=only_key, take=take)
 
     def _describe_in_hand(self) -> str:
         record = self._cycle.in_hand
@@ -531,5 +535,6 @@ def _blame(record: ConsumedRecord, reason: str) -> Culprit:
 def _give_up(task: PartitionTask, record: ConsumedRecord, *, reason: str) -> None:
     """Settle a record that no batch comes to its end with."""
     topic, partition, offset = record.topic(), record.partition(), record.offset()
+    current_layer.set(None)  # a parked head may have been at work before it
     log.error("record.stuck", topic=topic, partition=partition, offset=offset, reason=reason)
     task.give_up(record, StuckInput(f"no batch with this record comes to its end, not with it alone: {reason}"))
