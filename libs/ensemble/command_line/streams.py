@@ -12,8 +12,7 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,15 +36,14 @@ _count: Final = _Count()
 def prepare_streams() -> None:
     """Let both streams replace what their encoding lacks, instead of failing in the middle of a report."""
     codecs.register_error("ensemble", _stand_in)
-    sys.stdout, sys.stderr = sys.stdout or _open_nowhere(), sys.stderr or _open_nowhere()
+    if sys.stdout is None or sys.stderr is None:
+        from ensemble.observability.log_stream import open_nowhere, open_stderr  # loads the runtime
+
+        sys.stdout = sys.stdout or open_nowhere()
+        open_stderr()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="ensemble")
-
-
-def _open_nowhere() -> TextIO:
-    """Return what stands for a stream that whoever started the command has closed."""
-    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def is_terminal() -> bool:

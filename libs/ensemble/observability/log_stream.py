@@ -16,19 +16,38 @@ class LogStream:
     """Writes whole lines to a stream. Never raises for a stream that is closed, or whose disk or reader is gone."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        buffer = getattr(stream, "buffer", None)
+        self._stream, self._is_torn = stream, False
+        self._raw: Any = getattr(buffer, "raw", buffer)
         self.lost = 0
         """How many lines the stream has not taken since it last took one."""
 
     def write(self, line: str) -> None:
         """Write a line and its end, at once."""
         try:
-            self._stream.write(line)
-            self._stream.flush()
+            if self._raw is None:
+                self._stream.write(line)
+            self._stream.flush()  # also what others have written there, which comes first
+            if self._raw is not None:
+                self._write_raw(line)
         except (OSError, ValueError):  # which a stream that was closed raises
             self.lost += 1
         else:
             self.lost = 0
+
+    def _write_raw(self, line: str) -> None:
+        """Write a line past the stream's buffer, which would keep what is refused, and write it later after all.
+
+        What is left of a line that was taken in part is not written: the next one begins on a line of its own.
+        """
+        text = line.encode(self._stream.encoding, self._stream.errors or "strict")
+        left = b"\n" + text if self._is_torn else text
+        while left:
+            count = self._raw.write(left)
+            if not count:
+                raise BlockingIOError(f"{len(left)} bytes of a line were not taken")
+            self._is_torn = left[count - 1 : count] != b"\n"
+            left = left[count:]
 
     def flush(self) -> None:
         """Do nothing: what was written is flushed."""
@@ -46,8 +65,13 @@ def open_stderr() -> TextIO:
     A number that is left free would go to a connection, and whatever a library writes to stderr with it.
     """
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  for as long as the process
+        sys.stderr = open_nowhere()
     return sys.stderr
+
+
+def open_nowhere() -> TextIO:
+    """Return what stands for a stream that whoever started the process has closed."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def tell(text: str) -> None:

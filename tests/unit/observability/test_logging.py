@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import logging
 import os
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
-from ensemble.observability.log_stream import open_stderr, tell
+from ensemble.observability.log_stream import LogStream, open_stderr, tell
 from ensemble.observability.logs import configure_logging, escape_texts
 from ensemble.settings import RuntimeSettings
 from ensemble.state.unit_of_work import RecordLayer, current_layer
@@ -150,6 +151,56 @@ def test_a_log_that_cannot_be_written_ends_no_work_and_says_later_how_much_is_mi
 
     # then
     assert [(line["event"], line.get("lines_lost")) for line in disk.lines] == [("c", 2), ("d", None)]
+
+
+class RawDisk(io.RawIOBase):
+    """A file that takes as many bytes at a time as it is told; 0 is a full disk, and beyond the last all are taken."""
+
+    def __init__(self, *takes: int) -> None:
+        self.takes, self.written = list(takes), b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: Any) -> int:
+        count = self.takes.pop(0) if self.takes else len(text)
+        if not count:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.written += bytes(text[:count])
+        return min(count, len(text))
+
+
+@pytest.mark.parametrize(
+    ("takes", "written", "lost"),
+    [
+        ([], b"a\nb\nc\n", [0, 0, 0]),
+        ([0, 0], b"c\n", [1, 2, 0]),
+        ([1, 1], b"a\nb\nc\n", [0, 0, 0]),
+        ([1, 0], b"a\nb\nc\n", [1, 0, 0]),
+        ([1, 0, 0], b"a\nc\n", [1, 2, 0]),
+        ([1, 0, 1, 0], b"a\nc\n", [1, 2, 0]),
+    ],
+    ids=["all", "full", "short", "short, then full", "full for two lines", "no more than the line's end"],
+)
+def test_a_line_is_written_as_a_whole_or_lost_and_never_written_later(
+    takes: list[int], written: bytes, lost: list[int]
+) -> None:
+    """What a buffer had kept was written after it was counted as lost, and the rest of a line beside the next one."""
+    disk = RawDisk(*takes)
+    stream = LogStream(io.TextIOWrapper(io.BufferedWriter(disk), encoding="utf-8"))
+    counts = []
+    for line in ("a\n", "b\n", "c\n"):
+        stream.write(line)
+        counts.append(stream.lost)
+    assert (disk.written, counts) == (written, lost)
+
+
+def test_what_others_have_written_to_the_stream_comes_first_and_what_it_cannot_spell_is_written_out() -> None:
+    disk = RawDisk()
+    stderr = io.TextIOWrapper(io.BufferedWriter(disk), encoding="ascii", errors="backslashreplace")
+    stderr.write("before ")
+    LogStream(stderr).write("\xe9\n")
+    assert disk.written == b"before \\xe9\n"
 
 
 def test_a_process_without_a_stderr_works_and_leaves_its_number_to_no_connection(
