@@ -193,6 +193,35 @@ def test_a_restore_waits_for_brokers_that_are_away_however_long(consumer: Assign
     assert accounts_of(tasks) == [Account(value=2, text="a2")]
 
 
+@pytest.mark.parametrize("code", [KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT])
+def test_a_restore_has_its_whole_time_again_after_brokers_were_away(consumer: AssignedConsumer, code: int) -> None:
+    """One whose brokers came back shortly before its time was over ended, for the whole outage counted."""
+    # given an outage that the reader has met, and that is over at the check
+    now = SteadyClock()
+    restoration, _ = begin(consumer, now)
+    restoration._begin_phase()
+    consumer.coming.clear()
+    consumer.coming.append(Polled((ACCOUNTS, 0, 0), problem=KafkaError(code, "away")))
+    now.now += 61
+    assert not restoration.advance(0, 60)
+
+    # then it ends only if it does not move for as long again
+    now.now += 60
+    assert not restoration.advance(0, 60)
+    now.now += 1
+    with pytest.raises(FatalError, match=r"has not moved for 60 s in .*: away$"):
+        restoration.advance(0, 60)
+
+
+def test_an_outage_that_is_met_where_a_phase_begins_counts_no_more_either(consumer: AssignedConsumer) -> None:
+    now = SteadyClock()
+    restoration, _ = begin(consumer, now)
+    away = KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, "away"))
+    consumer.list_offsets = raising(away)  # type: ignore[method-assign]  # it answers again at the check
+    now.now += 61
+    assert not restoration.advance(0, 60)
+
+
 def test_a_restore_from_a_topic_that_is_gone_says_which(consumer: AssignedConsumer) -> None:
     """It said that a transaction hangs, or the broker, or the registry, and named no topic."""
     restoration, _ = begin(consumer)

@@ -31,6 +31,8 @@ log = structlog.get_logger()
 _OFFSETS_TIMEOUT_S: Final = 10.0
 _LOOK_TIMEOUT_S: Final = 2.0
 _SCHEMA_PAUSE_S: Final = 0.05
+_AWAY: Final = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._TRANSPORT})
+"""Brokers do not answer."""
 
 
 class Restoration:
@@ -61,7 +63,7 @@ class Restoration:
     def advance(self, timeout_s: float, stall_s: float) -> bool:
         """Read for a moment, and return whether everything is restored.
 
-        Raises FatalError if nothing has moved for `stall_s` although the brokers answer.
+        Raises FatalError if nothing has moved for `stall_s` since the brokers last did not answer.
         """
         before = self._progress()
         try:
@@ -143,6 +145,8 @@ class Restoration:
 
     def _note_delay(self, error: KafkaError) -> None:
         self._delay = explain(error)
+        if error.code() in _AWAY:  # brokers that are away lose nothing, and come back
+            self._moved_at = self._now()
         log.warning("restore.delayed", reason=self._delay)
 
     def _wait(self, reason: str) -> None:
