@@ -75,8 +75,12 @@ class Logs:
 
     def __init__(self, bounds: dict[Place, tuple[int, int]] | None = None, *, is_silent: bool = False) -> None:
         self.bounds, self.is_silent = bounds or {}, is_silent
+        self.limits_s: list[float] = []
 
-    def list_offsets(self, specs: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
+    def list_offsets(
+        self, specs: dict[TopicPartition, Any], request_timeout: float, **_: Any
+    ) -> dict[TopicPartition, Future[Any]]:
+        self.limits_s.append(request_timeout)
         return {place: self._answer(place, spec._value) for place, spec in specs.items()}
 
     def describe_topics(self, names: Any, **_: Any) -> dict[str, Future[Any]]:
@@ -330,6 +334,7 @@ def test_a_partition_whose_log_nobody_tells_the_start_of_waits_like_one_with_hid
 
     # then
     assert reason.endswith("the brokers do not tell where logs start")
+    assert logs.limits_s[:2] == [2.0, 1.0], "others run, and wait no longer than that for the second answer"
     assert (list(members.restoring), consumer.at, offsets.describe()) == ([0], dict.fromkeys(INPUTS, 0), "")
 
 

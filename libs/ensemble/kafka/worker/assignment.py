@@ -33,6 +33,8 @@ from ensemble.program import command
 log = structlog.get_logger()
 
 _WATERMARKS_TIMEOUT_S: Final = 40.0
+_AGAIN_S: Final = 1.0
+"""A partition that waits is asked about between the batches of the others: it may cost them so much."""
 _WAKE_TIMEOUT_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _LOOK_TIMEOUT_S: Final = 2.0
@@ -169,19 +171,21 @@ class Assignment:
         self._must_look_for_strangers = True
         log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
 
-    def _known_starts(self, committed: list[TopicPartition] | None) -> list[TopicPartition] | None:
+    def _known_starts(
+        self, committed: list[TopicPartition] | None, limit_s: float = _WATERMARKS_TIMEOUT_S
+    ) -> list[TopicPartition] | None:
         """Return where to read each partition from, or None if brokers that are away do not tell it."""
         if committed is None:
             return None
         try:
-            return self._starts(committed)
+            return self._starts(committed, limit_s)
         except KafkaException as error:
             if error.args[0].code() not in PASSING:
                 raise
             self._group_offsets.note_delay(f"{error.args[0].str()}; the brokers do not tell where logs start")
             return None
 
-    def _starts(self, committed: list[TopicPartition]) -> list[TopicPartition]:
+    def _starts(self, committed: list[TopicPartition], limit_s: float) -> list[TopicPartition]:
         """Return where to read each partition from. Raises LostState if records are gone that were not read."""
         self.identity.compare_committed(committed)
         self._tell_passed(committed)
@@ -190,7 +194,7 @@ class Assignment:
         by_us = {(p.topic, p.partition) for p in committed if getattr(p, "metadata", None)}
         for _, partition in offsets:
             self._had_offsets[partition] = True
-        starts = low_watermarks(self._admin, unknown, _WATERMARKS_TIMEOUT_S) | self._committed.read_from(offsets, by_us)
+        starts = low_watermarks(self._admin, unknown, limit_s) | self._committed.read_from(offsets, by_us)
         return [TopicPartition(p.topic, p.partition, starts[p.topic, p.partition]) for p in committed]
 
     def _tell_passed(self, committed: list[TopicPartition]) -> None:
@@ -311,7 +315,7 @@ class Assignment:
         if partition is None:
             return
         places = [TopicPartition(*place) for place in self._places_held if place[1] == partition]
-        starts = self._known_starts(self._group_offsets.read_again(consumer, places))
+        starts = self._known_starts(self._group_offsets.read_again(consumer, places), _AGAIN_S)
         if starts is None:
             self._group_offsets.hide([partition])
             return
