@@ -75,23 +75,33 @@ class IdempotentRequests:
         KeyReused if the key was used for another body, and StillRunning while the first request is. What `carry_out`
         raises is raised, and no answer is kept: the request may be repeated.
         """
-        before = self._begin(scope, key, fingerprint(body))
+        digest = fingerprint(body)
+        before = self._begin(scope, key, digest)
         if isinstance(before, Answer):
             return before
         self._running.add((scope, key))
         try:
-            answer = carry_out(before)
-        except BaseException:
-            with self._file.transaction() as db:
-                failed = "UPDATE requests SET status = ? WHERE scope = ? AND key = ?"
-                db.execute(failed, (_FAILED, scope, key))
-            raise
+            return self._carry_out(scope, key, digest, lambda: carry_out(before))
         finally:
-            self._running.discard((scope, key))
+            self._running.discard((scope, key))  # now that its row says what became of it
+
+    def _carry_out(self, scope: str, key: str, body: str, carry_out: Callable[[], Answer]) -> Answer:
+        try:
+            answer = carry_out()
+        except BaseException:
+            self._keep(scope, key, body, None)
+            raise
+        self._keep(scope, key, body, answer)
+        return answer
+
+    def _keep(self, scope: str, key: str, body: str, answer: Answer | None) -> None:
+        """Keep what became of a request, whose row may be gone: the machine's clock was set forward meanwhile."""
+        status, document = (answer.status, answer.document) if answer else (_FAILED, None)
         with self._file.transaction() as db:
             update = "UPDATE requests SET status = ?, answer = ? WHERE scope = ? AND key = ?"
-            db.execute(update, (answer.status, answer.document, scope, key))
-        return answer
+            if not db.execute(update, (status, document, scope, key)).rowcount:
+                row = (scope, key, body, self._clock(), status, document)
+                db.execute("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def _begin(self, scope: str, key: str, body: str) -> Answer | bool:
         """Note that a request runs and return whether the same was tried before, or return the answer that it has."""
@@ -101,13 +111,15 @@ class IdempotentRequests:
             select = "SELECT body, begun, status, answer FROM requests WHERE scope = ? AND key = ?"
             row = db.execute(select, (scope, key)).fetchone()
             is_running = (scope, key) in self._running
-            if row is None or row[2] == _FAILED or (not is_running and _is_abandoned(row, body, now)):
+            if not is_running and (row is None or row[2] == _FAILED or _is_abandoned(row, body, now)):
                 db.execute("INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, NULL, NULL)", (scope, key, body, now))
                 return row is not None and row[0] == body
+        if row is None:
+            raise StillRunning
         first_body, _, status, answer = row
         if first_body != body:
             raise KeyReused
-        if status is None:
+        if status is None or is_running:
             raise StillRunning
         return Answer(status, answer, is_replayed=True)
 

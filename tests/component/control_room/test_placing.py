@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -183,7 +184,7 @@ def test_a_request_that_is_repeated_after_it_failed_is_told_so() -> None:
     requests.close()
 
 
-@pytest.mark.parametrize("clock_is_set_by_s", [0, 7_200, -7_200])
+@pytest.mark.parametrize("clock_is_set_by_s", [0, 7_200, -7_200, 100_000])
 def test_a_request_that_still_runs_is_not_begun_again(clock_is_set_by_s: int) -> None:
     now = [100_000.0]
     requests = IdempotentRequests(clock=lambda: now[0])
@@ -198,6 +199,30 @@ def test_a_request_that_still_runs_is_not_begun_again(clock_is_set_by_s: int) ->
 
     assert requests.answer("orders", "k-1", "{}", carry_out) == Answer(202, "{}")
     assert again[0].document.status == 409
+    assert requests.answer("orders", "k-1", "{}", carry_out) == Answer(202, "{}", is_replayed=True)
+    requests.close()
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_request_runs_until_what_became_of_it_is_kept(is_answered: bool) -> None:
+    """One that was repeated in between could be carried out beside the next."""
+
+    class Overtaken(IdempotentRequests):
+        def _keep(self, *what: Any) -> None:
+            super()._keep(*what)
+            with pytest.raises(StillRunning):  # another one comes just then
+                self.answer("orders", "k-1", "{}", carry_out)
+            kept.append(what[3])
+
+    def carry_out(_: bool) -> Answer:
+        if is_answered:
+            return Answer(202, "{}")
+        raise Unreachable("Kafka is away")
+
+    requests, kept = Overtaken(), list[Any]()
+    with nullcontext() if is_answered else pytest.raises(Unreachable):
+        requests.answer("orders", "k-1", "{}", carry_out)
+    assert kept == [Answer(202, "{}") if is_answered else None]
     requests.close()
 
 
