@@ -1,6 +1,7 @@
 """A real Apache Kafka as a child process: one node, loopback only, data in one directory."""
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -33,6 +34,8 @@ LOGGING = Path(__file__).with_name("log4j2.yaml")
 START_LIMIT_S = 300.0
 """A broker that needs longer is taken for one that hangs. One that ends is told at once."""
 PORT_ATTEMPTS = 3
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES}
+"""What the system says of a disk. A process or an address that is refused says nothing of the directory."""
 
 
 class PortTakenError(EmbeddedKafkaError):
@@ -205,11 +208,11 @@ class EmbeddedKafka:
 
 @contextlib.contextmanager
 def _named(directory: Path) -> Iterator[None]:
-    """Name the directory in an error that names no file, as that of a full disk does not."""
+    """Name the directory in an error of its disk that names no file, as that of a full disk does not."""
     try:
         yield
     except OSError as error:
-        if error.filename:
+        if error.filename or error.errno not in UNWRITABLE:
             raise
         reason = f"{directory} cannot be written: {error.strerror}. Mend that, or name another in ENSEMBLE_DATA_DIR."
         raise EmbeddedKafkaError(reason) from error

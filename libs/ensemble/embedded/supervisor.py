@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 STOP_LIMIT_S = 15.0
 MOST_OPEN_FILES = 10_000
@@ -22,8 +23,7 @@ def main(note: str, command: list[str], stop_limit_s: float = STOP_LIMIT_S) -> i
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files(soft, hard), hard))
+    allow_open_files(*resource.getrlimit(resource.RLIMIT_NOFILE))
     early = list[int]()
     signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
     broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
@@ -37,6 +37,14 @@ def main(note: str, command: list[str], stop_limit_s: float = STOP_LIMIT_S) -> i
     with contextlib.suppress(OSError):
         pathlib.Path(note).unlink()
     return code
+
+
+def allow_open_files(
+    soft: int, hard: int, set_limit: Callable[[int, tuple[int, int]], None] = resource.setrlimit
+) -> None:
+    """Raise the limit if the broker needs that: some systems refuse any change, one to the same value included."""
+    if (wanted := open_files(soft, hard)) != soft:
+        set_limit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_files(soft: int, hard: int) -> int:

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
-from resource import RLIM_INFINITY
+from resource import RLIM_INFINITY, RLIMIT_NOFILE
 
 import pytest
 
-from ensemble.embedded.supervisor import main, open_files
+from ensemble.embedded.supervisor import allow_open_files, main, open_files
 
 LIMIT_S = 30.0
 RUNS = "echo up; n=0; while [ $n -lt 2000 ]; do sleep 0.02; n=$((n + 1)); done"
@@ -139,3 +139,19 @@ def test_a_broker_that_ends_by_itself_leaves_no_note(tmp_path: Path, supervise: 
 )
 def test_a_broker_may_open_the_files_that_it_needs_as_far_as_the_user_may(soft: int, hard: int, expected: int) -> None:
     assert open_files(soft, hard) == expected
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "calls"),
+    [
+        (256, 4_096, [(RLIMIT_NOFILE, (4_096, 4_096))]),
+        (4_096, 4_096, []),
+        (20_000, RLIM_INFINITY, []),
+        (RLIM_INFINITY, RLIM_INFINITY, []),
+    ],
+)
+def test_a_limit_that_is_high_enough_is_not_touched(soft: int, hard: int, calls: list[object]) -> None:
+    """Some systems refuse to set it at all, and the broker did not start."""
+    told = list[object]()
+    allow_open_files(soft, hard, lambda *what: told.append(what))
+    assert told == calls

@@ -39,6 +39,19 @@ def test_the_directory_without_space_is_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES])
+def test_whatever_keeps_the_disk_from_taking_more_is_said_of_the_directory(tmp_path: Path, number: int) -> None:
+    with pytest.raises(EmbeddedKafkaError, match=r" cannot be written: why\. "):
+        broker(tmp_path, OSError(number, "why")).start(lambda _: None)
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EADDRNOTAVAIL])
+def test_an_error_that_is_none_of_the_disk_is_left_as_it_is(tmp_path: Path, number: int) -> None:
+    """The machine starts no more processes, or has no such address: the directory was blamed for it."""
+    with pytest.raises(OSError, match=r"^\[Errno \d+\] why$"):
+        broker(tmp_path, OSError(number, "why")).start(lambda _: None)
+
+
 def test_an_error_that_names_its_file_is_left_as_it_is(tmp_path: Path) -> None:
     denied = PermissionError(errno.EACCES, "Permission denied", "server.properties")
     with pytest.raises(PermissionError, match=r"server\.properties"):
