@@ -105,8 +105,8 @@ class Admission:
 
     def remember(self, layer: RecordLayer) -> None:
         """Remember the layer's record, which was handled: the same one again is a duplicate."""
-        if self._seen is not None:
-            self._seen.add(layer.window_entry, self._batch.now)
+        assert self._seen is not None, "it has made the layer's entry"
+        self._seen.add(layer.window_entry, self._batch.now)
 
 
 class InterceptedAdmission(Admission):

@@ -1,6 +1,7 @@
 """The record layer: everything one record's handlers stage, discarded as a whole when they fail.
 
-What is staged is encoded at once, so that nothing can fail when the layer is merged into its partition's batch.
+What is staged is encoded at once, so that nothing can fail when the layer is merged into its partition's batch, but for
+the check of an aggregate's entries, which comes before anything moves.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class RecordLayer:
         self.source = source = headers.get("ce_source") or b""
         self.message_id = message_id = bounded_id(raw_id) if raw_id else place_name(record)
         self.correlation_id = bounded_id(correlation) if correlation and correlation != raw_id else message_id
-        self.origin = origin = f"{key!r}{source!r}{message_id}"
+        self.origin = origin = f"{key!r}{source!r}{message_id}"  # as in `begin`: a call would cost each record
         self.trace = trace_in(headers) or _trace_of(origin)
         self.time, self.ordinal, self.window_entry = time, 0, b""
         # a consumed record has all three
