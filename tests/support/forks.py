@@ -6,9 +6,10 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
@@ -33,6 +34,14 @@ def load() -> None:
     """Begin to load the programs, in a process of its own that ends with this one. Again, it does nothing."""
     _SERVER.set_forkserver_preload(list(_modules()))
     forkserver.ensure_running()
+
+
+def start_function(function: Callable[..., None], *arguments: object) -> ForkServerProcess:
+    """Call a function of a module in a process of its own, which has no thread and nothing of this one."""
+    load()
+    process = _SERVER.Process(target=function, args=arguments, daemon=True)
+    process.start()
+    return process
 
 
 class Fork:

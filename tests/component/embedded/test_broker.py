@@ -125,7 +125,9 @@ def test_the_directory_of_a_broker_that_runs_is_refused(directory: Path, broker:
                 f"A broker of {directory} runs at {running.bootstrap_servers}: use it, or stop what started it."
             )
         Layout(directory).state.unlink()
-        with pytest.raises(EmbeddedKafkaError, match=f"^A broker of {directory} is being started: use it, or stop"):
+        with pytest.raises(
+            EmbeddedKafkaError, match=f"^A broker of {re.escape(str(directory))} is being started: use it, or stop"
+        ):
             broker.erase()
         assert running.is_process_alive
 
@@ -261,6 +263,7 @@ def test_a_broker_whose_owner_is_gone_is_ended_by_the_next_start(directory: Path
     supervisor = psutil.Process(left_over.pid).parent()
     assert supervisor is not None
     supervisor.kill()
+    os.waitid(os.P_PID, supervisor.pid, os.WEXITED | os.WNOWAIT)
     with broker_in(directory) as running:
         assert running.pid != left_over.pid
         assert not left_over.is_process_alive

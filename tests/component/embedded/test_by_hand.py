@@ -1,9 +1,11 @@
 """`python -m ensemble.embedded`: what it prints, and that it stops its broker when it is told to."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import NoReturn
 
@@ -63,9 +65,11 @@ def interrupts() -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("command", ["run", "secure"])
 def test_it_runs_a_broker_until_it_is_interrupted(
-    kafka: Path, command: str, interrupts: list[int], capsys: pytest.CaptureFixture[str]
+    kafka: Path, command: str, interrupts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given
+    printed = StringIO()
+    monkeypatch.setattr(sys, "stdout", printed)
     stand, codes, security = Stand(), list[int](), Security(kafka.parent / "secure")
     thread = threading.Thread(target=lambda: codes.append(main([command], stand)), daemon=True)
     environment = security.environment("127.0.0.1:9092").items()
@@ -73,12 +77,7 @@ def test_it_runs_a_broker_until_it_is_interrupted(
 
     # when it has said where the broker is
     thread.start()
-    printed = ""
-    for _ in until(LIMIT_S, 0.01):
-        printed += capsys.readouterr().out
-        if printed == told[command]:
-            break
-    assert printed == told[command]
+    assert any(printed.getvalue() == told[command] for _ in until(LIMIT_S, 0.01)), printed.getvalue()
     assert len(stand.calls) == 1, "it waits"
     signal.pthread_kill(thread.ident or 0, signal.SIGINT)
     thread.join(LIMIT_S)

@@ -3,65 +3,61 @@
 import os
 import select
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from multiprocessing import get_context
 from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_NOFILE
+from typing import IO
 
 import pytest
 
-from ensemble.embedded.supervisor import allow_open_files, main, open_files
+from ensemble.embedded import supervisor
+from ensemble.embedded.supervisor import allow_open_files, open_files
 
 LIMIT_S = 30.0
 RUNS = "echo up; n=0; while [ $n -lt 2000 ]; do sleep 0.02; n=$((n + 1)); done"
 ENDS_IN_ORDER = f"trap 'echo asked; exit 7' TERM; {RUNS}"
 HEARS_NOTHING = f"trap '' TERM; {RUNS}"
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
-
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it is multi-threaded, and forks
+IMPATIENT = """
+import runpy, sys
+_, supervisor, note, *command = sys.argv
+sys.exit(runpy.run_path(supervisor)["main"](note, command, 0.1))
+"""
 
 
 class Supervised:
-    """A shell in the broker's place, under a supervisor that is a fork of this process."""
+    """A shell in the broker's place, under a supervisor that is started as its owner starts it."""
 
-    def __init__(self, note: Path, script: str, stop_limit_s: float) -> None:
-        self._input, self.owner = os.pipe()
-        self.pid_line, self._output = os.pipe()
-        self.words, self._errors = os.pipe()
-        self._theirs = (self._input, self._output, self._errors)
-        run = (str(note), ["sh", "-c", script], stop_limit_s)
-        self._process = get_context("fork").Process(target=self._supervise, args=run, daemon=True)
-        self._process.start()
-        self.pid = self._process.pid or 0
-        for descriptor in self._theirs:
-            os.close(descriptor)
+    def __init__(self, note: Path, script: str, program: list[str]) -> None:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # as an owner does that waits for them
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", *program, supervisor.__file__, str(note), "sh", "-c", script],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        assert self._process.stdin
+        assert self._process.stdout
+        assert self._process.stderr
+        self.owner, self.pid_line, self.words = self._process.stdin, self._process.stdout, self._process.stderr
+        self.pid = self._process.pid
 
-    def _supervise(self, note: str, command: list[str], stop_limit_s: float) -> None:
-        for place, descriptor in enumerate(self._theirs):
-            os.dup2(descriptor, place)
-        for descriptor in (self.owner, self.pid_line, self.words):
-            os.close(descriptor)
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  it is open until the process ends
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # as the owner does, which waits for them
-        sys.exit(main(note, command, stop_limit_s) % 256)
-
-    def read(self, descriptor: int) -> bytes:
+    def read(self, output: IO[bytes]) -> bytes:
         """Return what comes next."""
-        ready, _, _ = select.select([descriptor], [], [], LIMIT_S)
-        return os.read(descriptor, 100) if ready else b"nothing came"
+        ready, _, _ = select.select([output], [], [], LIMIT_S)
+        return os.read(output.fileno(), 100) if ready else b"nothing came"
 
-    def end(self) -> int | None:
+    def end(self) -> int:
         """Return with which code the supervisor ended."""
-        self._process.join(LIMIT_S)
-        return self._process.exitcode
+        return self._process.wait(LIMIT_S)
 
     def kill(self) -> None:
         """End it in any case."""
         self._process.kill()
-        self._process.join(LIMIT_S)
-        for descriptor in (self.pid_line, self.words):
-            os.close(descriptor)
+        self._process.wait(LIMIT_S)
+        for pipe in (self.owner, self.pid_line, self.words):
+            pipe.close()
 
 
 Supervise = Callable[..., Supervised]
@@ -72,8 +68,8 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
     """Return what starts supervisors, of which none is left."""
     started = list[Supervised]()
 
-    def start(script: str, stop_limit_s: float = LIMIT_S) -> Supervised:
-        started.append(Supervised(tmp_path / "note", script, stop_limit_s))
+    def start(script: str, *program: str) -> Supervised:
+        started.append(Supervised(tmp_path / "note", script, [*program]))
         return started[-1]
 
     yield start
@@ -82,7 +78,7 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
 
 
 def close_input(supervised: Supervised) -> None:
-    os.close(supervised.owner)
+    supervised.owner.close()
 
 
 def ask_to_stop(supervised: Supervised) -> None:
@@ -92,7 +88,7 @@ def ask_to_stop(supervised: Supervised) -> None:
 def interrupt_and_close_input(supervised: Supervised) -> None:
     os.kill(supervised.pid, signal.SIGINT)
     os.kill(supervised.pid, signal.SIGHUP)
-    os.write(supervised.owner, b"what an owner writes means nothing")
+    supervised.owner.write(b"what an owner writes means nothing")
     close_input(supervised)
 
 
@@ -105,12 +101,10 @@ def test_a_broker_is_asked_to_stop_when_its_owner_is_gone_or_asks(
     act(supervised)
     assert supervised.read(supervised.words) == b"asked\n"
     assert supervised.end() == 7
-    if act is ask_to_stop:
-        close_input(supervised)
 
 
 def test_a_broker_that_does_not_stop_is_killed(supervise: Supervise) -> None:
-    supervised = supervise(HEARS_NOTHING, stop_limit_s=0.1)
+    supervised = supervise(HEARS_NOTHING, "-c", IMPATIENT)
     assert supervised.read(supervised.words) == b"up\n"
     close_input(supervised)
     assert supervised.end() == 256 - signal.SIGKILL
@@ -123,7 +117,6 @@ def test_a_broker_that_ends_by_itself_leaves_no_note(tmp_path: Path, supervise: 
     assert supervised.read(supervised.pid_line) == supervised.read(supervised.words), "the owner learns its number"
     assert supervised.end() == 3, "it has no input"
     assert not note.exists()
-    close_input(supervised)
 
 
 @pytest.mark.parametrize(

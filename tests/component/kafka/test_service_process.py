@@ -11,9 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from functools import partial
 from http.client import HTTPConnection
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +26,9 @@ from ensemble.kafka.worker.heartbeat import Heartbeat
 from ensemble.kafka.worker.process import run_services
 from ensemble.kafka.worker.stopping import SILENCE_S
 from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings, Settings, TelemetrySettings
+from tests.support.forks import start_function
 
 LIMIT_S = 30.0
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it is multi-threaded, and forks
 
 
 class Announced(Event):
@@ -38,7 +36,7 @@ class Announced(Event):
 
 
 NEWS = Catalogue([Topic("news", OUTSIDE, key="place", messages=[Announced])])
-SHOP, BANK = (Service(name, NEWS, roles=[subscribe_event(Announced, print)]) for name in ("shop", "bank"))
+SERVICES = {name: Service(name, NEWS, roles=[subscribe_event(Announced, print)]) for name in ("shop", "bank")}
 
 
 class Beside(NamedTuple):
@@ -93,23 +91,15 @@ class IdleLoop:
 
 
 class Forked:
-    """`run_services` in a fork of this process, with a file for its errors."""
+    """`run_services` in a process of its own, with a file for its errors."""
 
-    def __init__(self, directory: Path, open_loop: Callable[..., Any], *services: Service) -> None:
+    def __init__(self, directory: Path, how: dict[str, How], *services: str) -> None:
         self._errors, (self.port,) = directory / "errors", free_ports(1)
         port = self.port if len(services) == 1 else 0
         runtime = RuntimeSettings(http_port=port, http_host="127.0.0.1", log_format="json", instance_id="3")
         kafka = KafkaSettings(bootstrap_servers="127.0.0.1:1")
-        self._settings = Settings(kafka, runtime, RegistrySettings(), TelemetrySettings())
-        run = partial(self._run, services, open_loop)
-        gc.collect()  # what tests before have left behind would be finalized in the fork, and told in its log
-        self._process = get_context("fork").Process(target=run, daemon=True)
-        self._process.start()
-
-    def _run(self, services: Sequence[Service], open_loop: Callable[..., Any]) -> None:
-        os.dup2(os.open(self._errors, os.O_CREAT | os.O_WRONLY), 2)
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115  it is open to the end
-        sys.exit(run_services(services, self._settings, open_loop=open_loop))
+        settings = Settings(kafka, runtime, RegistrySettings(), TelemetrySettings())
+        self._process = start_function(run_here, self._errors, services, how, settings)
 
     def ask(self, path: str) -> tuple[int, str]:
         for _ in until(LIMIT_S, 0.02):
@@ -122,7 +112,7 @@ class Forked:
 
     def await_log(self, event: str) -> None:
         for _ in until(LIMIT_S, 0.02):
-            if self._errors.exists() and f'"{event}"' in self._errors.read_text():
+            if self._errors.exists() and f'"{event}"' in self._errors.read_text(encoding="utf-8"):
                 return
         raise AssertionError(f"it never said {event}")
 
@@ -132,7 +122,7 @@ class Forked:
     def end(self) -> tuple[int | None, str]:
         """Return the exit code and what it wrote."""
         self._process.join(LIMIT_S)
-        return self._process.exitcode, self._errors.read_text()
+        return self._process.exitcode, self._errors.read_text(encoding="utf-8")
 
     def kill(self) -> None:
         """End it in any case."""
@@ -145,11 +135,11 @@ Fork = Callable[..., Forked]
 
 @pytest.fixture
 def fork(tmp_path: Path) -> Iterator[Fork]:
-    """Return what runs services in a fork, of which none is left."""
+    """Return what runs services in a process, of which none is left."""
     started = list[Forked]()
 
-    def start(open_loop: Callable[..., Any], *services: Service) -> Forked:
-        started.append(Forked(tmp_path, open_loop, *services))
+    def start(*services: str, **how: How) -> Forked:
+        started.append(Forked(tmp_path, how, *services))
         return started[-1]
 
     yield start
@@ -157,7 +147,14 @@ def fork(tmp_path: Path) -> Iterator[Fork]:
         each.kill()
 
 
-def opening(**how: How) -> Callable[..., Any]:
+def run_here(errors: Path, services: Sequence[str], how: dict[str, How], settings: Settings) -> None:
+    """Run services as the only work of this process."""
+    os.dup2(os.open(errors, os.O_CREAT | os.O_WRONLY), 2)
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115  it is open to the end
+    sys.exit(run_services([SERVICES[name] for name in services], settings, open_loop=opening(how)))
+
+
+def opening(how: dict[str, How]) -> Callable[..., Any]:
     """Open loops that run as is said for each service, or fail to open one."""
 
     def open_loop(plan: Any, runtime: RuntimeSettings, kafka: KafkaSettings, metrics: Any, *, on_wait: Any) -> Any:
@@ -177,7 +174,7 @@ def lines(text: str, *names: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_service_runs_until_it_is_told_to_stop(fork: Fork, number: signal.Signals) -> None:
-    forked = fork(opening(), SHOP)
+    forked = fork("shop")
     forked.await_log("loop.turns")
     status, body = forked.ask("/readyz")
     assert (status, json.loads(body)["reason"], json.loads(body)["note"]) == (503, "restoring state", "a note")
@@ -186,7 +183,7 @@ def test_a_service_runs_until_it_is_told_to_stop(fork: Fork, number: signal.Sign
     forked.send(number)
     code, text = forked.end()
     assert code == 0
-    inputs = [topic.name for topic in SHOP.inputs]
+    inputs = [topic.name for topic in SERVICES["shop"].inputs]
     assert lines(text, "event", "service", "slot", "inputs", "reason") == [
         ("service.delayed", "shop", None, None, "Kafka does not answer yet"),
         ("service.started", "shop", "3", inputs, None),
@@ -199,31 +196,29 @@ def test_a_service_runs_until_it_is_told_to_stop(fork: Fork, number: signal.Sign
 @pytest.mark.parametrize("kind", [ConfigurationError, RegistryRefusal])
 def test_what_an_operator_can_put_right_is_said_plainly(fork: Fork, kind: type[Exception]) -> None:
     error = kind("no topic \x1b[31m\nnews")
-    assert fork(opening(shop=error), SHOP).end() == (2, "shop: no topic \\x1b[31m\nnews\n")
+    assert fork("shop", shop=error).end() == (2, "shop: no topic \\x1b[31m\nnews\n")
 
 
 @pytest.mark.parametrize(("how", "code"), [(FatalError("it is broken"), 1), ("end", 0)])
 def test_a_loop_that_fails_makes_its_process_fail(fork: Fork, how: Exception | str, code: int) -> None:
-    ended, text = fork(opening(shop=how), SHOP).end()
+    ended, text = fork("shop", shop=how).end()
     assert ended == code
     event = ("service.failed", "critical", "it is broken") if code else ("service.stopped", "info", None)
     assert lines(text, "event", "level", "reason")[-1] == event
 
 
 def test_a_service_that_fails_stops_those_beside_it(fork: Fork) -> None:
-    code, text = fork(opening(bank=Beside(FatalError("it is broken"))), SHOP, BANK).end()
+    code, text = fork("shop", "bank", bank=Beside(FatalError("it is broken"))).end()
     assert code == 1
     told = lines(text, "event", "service", "reason")
     ends = [line for line in told if line[0] in {"service.failed", "service.stopped"}]
     assert sorted(ends, key=str) == [("service.failed", "bank", "it is broken"), ("service.stopped", "shop", None)]
 
 
-@pytest.mark.parametrize(("how", "services"), [({"bank": Beside("end")}, (BANK, SHOP)), ({}, (SHOP,))])
-def test_a_service_that_hangs_on_its_way_out_is_ended(
-    fork: Fork, how: dict[str, How], services: Sequence[Service]
-) -> None:
+@pytest.mark.parametrize(("how", "services"), [({"bank": Beside("end")}, ("bank", "shop")), ({}, ("shop",))])
+def test_a_service_that_hangs_on_its_way_out_is_ended(fork: Fork, how: dict[str, How], services: Sequence[str]) -> None:
     """Beside one that ended by itself, or after a signal."""
-    forked = fork(opening(shop="hang", **how), *services)
+    forked = fork(*services, shop="hang", **how)
     forked.await_log("loop.turns")
     if not how:
         forked.send(signal.SIGTERM)
@@ -237,7 +232,7 @@ def test_a_service_that_hangs_on_its_way_out_is_ended(
 
 def test_a_service_that_works_on_is_left_to_its_work(fork: Fork) -> None:
     """Beside one that has ended, and after a signal."""
-    forked = fork(opening(shop="work", bank=Beside("end")), SHOP, BANK)
+    forked = fork("shop", "bank", shop="work", bank=Beside("end"))
     forked.await_log("service.stopped")
     forked.send(signal.SIGTERM)
     code, text = forked.end()

@@ -1,5 +1,6 @@
 """What a loop makes of the broker's answers: every input takes effect once, and the next process goes on from there."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -357,7 +358,8 @@ def test_whoever_waits_for_a_producer_is_not_ready_and_says_so(shop: Shop) -> No
     shop.run(fail_once_running(shop))
 
     # then
-    assert reasons == ["no partitions assigned yet: taking the slot", "no transaction can begin for 0 s"]
+    assert reasons[0] == "no partitions assigned yet: taking the slot"
+    assert [re.sub(r"\d+", "N", reason) for reason in reasons[1:]] == ["no transaction can begin for N s"]
 
 
 def test_a_commit_of_which_no_broker_tells_whether_it_was_made_is_restored(shop: Shop) -> None:
