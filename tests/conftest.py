@@ -15,6 +15,8 @@ pytest_plugins = ["ensemble.testing.pytest"]
 FOLDERS = ("unit", "component", "browser", "contract", "integration", "end_to_end", "containers")
 TESTS = Path(__file__).parent
 NOWHERE = "1"
+SETTINGS = ("KAFKA_", "ENSEMBLE_", "SCHEMA_REGISTRY_", "CONTROL_ROOM_", "PAYMENT_", "OTEL_")
+OF_THE_SUITE = {"ENSEMBLE_KAFKA_PORT", "ENSEMBLE_CONFIG_DIR", "ENSEMBLE_JAVA"}
 QUICK_START = "-XX:TieredStopAtLevel=1"
 """Brokers of tests live for a minute or two; with the optimizing compiler as well, each start would cost double."""
 
@@ -59,6 +61,15 @@ def _load_hypothesis_profile(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"examples: --hypothesis-seed={config.option.hypothesis_seed} tries the same ones again"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_the_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of whoever runs the tests are not those of a test that says itself what is set."""
+    if request.node.get_closest_marker("unit") or request.node.get_closest_marker("component"):
+        for name in os.environ:
+            if name.startswith(SETTINGS) and name not in OF_THE_SUITE:
+                monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

@@ -37,6 +37,7 @@ _CHANGING: Final = (
     (re.compile(r"has not ended within \d+ s"), "has not ended within <s>"),
     (re.compile(r"(Traceback .*:\n)(?: {6,}.*\n)+"), r"\1      <calls>\n"),
     (re.compile(r"(Traceback [^\\]*)(?:\\n {2,}.*?)(?=\\n\S)"), r"\1\\n  <calls>"),
+    (re.compile(r"^ensemble \d+\.\d+\.\d+$", re.MULTILINE), "ensemble <version>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"), "<time>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "<time>"),
     (re.compile(r"\b\d\d:\d\d:\d\d(\.\d{3})?\b"), "<clock>"),

@@ -151,6 +151,8 @@ def run_on(path: Path) -> Callable[[Sequence[str]], int]:
 @contextmanager
 def shop_of(name: str, setting: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """Open the shop of a transcript, and give folders that have another name in each run, with a word for each."""
+    checkout = Path(__file__).parents[3]
+    setting.chdir(checkout)
     with capture_logs(), tempfile.TemporaryDirectory() as folder:
         for variable in ("ENSEMBLE_DATA_DIR", "ENSEMBLE_CONFIG_DIR"):
             setting.setenv(variable, folder)
@@ -166,7 +168,7 @@ def shop_of(name: str, setting: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
         cluster = SHOPS.get(name, few_orders)()
         setting.setattr(client, "open_client", lambda *_, **__: cluster)
         with nullcontext() if name in _WITH_FILES else connected_to(cluster):
-            yield {folder: "<folder>", str(Path(__file__).parents[3]): "<checkout>"}
+            yield {folder: "<folder>", str(checkout): "<checkout>"}
 
 
 def left_views(folder: Path) -> Iterator[str]:

@@ -42,9 +42,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return calls
 
 
-def test_a_cluster_is_opened_as_the_environment_says_and_waited_for_with_words(opened: list[Any]) -> None:
+def test_a_cluster_is_opened_as_the_environment_says_and_waited_for_with_words(
+    opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = logging.getLogger("librdkafka")
-    log.propagate = True
+    monkeypatch.setattr(log, "propagate", True)
+    monkeypatch.setattr(log, "handlers", [])
     assert connect() is CLUSTER
     [((settings, patience_s), named)] = opened
     assert (settings.bootstrap_servers, patience_s) == ("h:9092", 7)

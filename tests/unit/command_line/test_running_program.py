@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import ensemble
 from cli import __main__ as of_flow
 from ensemble.command_line import __main__ as of_library
 from ensemble.command_line import app
@@ -88,4 +89,4 @@ def test_a_process_runs_the_arguments_behind_its_name(
     monkeypatch.setattr(sys, "argv", ["ensemble", "--version", "--help"])
     with pytest.raises(SystemExit) as end:
         module.main()
-    assert (end.value.code, capsys.readouterr().out) == (0, "ensemble 0.1.0\n")
+    assert (end.value.code, capsys.readouterr().out) == (0, f"ensemble {ensemble.__version__}\n")

@@ -155,10 +155,10 @@ def test_what_is_missing_is_granted_and_users_are_made_where_their_passwords_go(
     assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} >= set(users_of(APP, NAMED))
 
 
-def test_who_may_not_ask_is_named() -> None:
+def test_who_may_not_ask_is_named(tmp_path: Path) -> None:
     guarded = client(Authorizer())
     with pytest.raises(Unavailable, match=r"^User:root may not DESCRIBE cluster"):
         compare_permissions(APP, guarded, NAMED)
-    for passwords in (None, Path()):
+    for passwords in (None, tmp_path):
         with pytest.raises(Unavailable, match=r"^User:root may not ALTER cluster"):
             grant_permissions(APP, guarded, NAMED, passwords)
