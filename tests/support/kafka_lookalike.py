@@ -24,7 +24,7 @@ CLEAN = Path("data", ".kafka_cleanshutdown")
 def install(java: Path) -> Path:
     """Make it the Java of this path."""
     command = shlex.join([sys.executable, "-S", "-E", __file__])
-    java.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    java.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
     java.chmod(0o755)
     return java
 
@@ -32,19 +32,19 @@ def install(java: Path) -> Path:
 def plan(directory: Path, **plans: Any) -> None:
     """Say what goes wrong at the next starts in a directory."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / PLANS).write_text(json.dumps(plans))
+    (directory / PLANS).write_text(json.dumps(plans), encoding="utf-8")
 
 
 def commands(directory: Path) -> list[list[str]]:
     """Return the command lines that were run in a directory, without the Java and its class path."""
     file = directory / COMMANDS
-    ran: list[list[str]] = json.loads(file.read_text()) if file.exists() else []
+    ran: list[list[str]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     return ran
 
 
 def properties(file: Path) -> dict[str, str]:
     """Return what Java reads in a properties file: of a name's lines the last one counts."""
-    lines = file.read_text().splitlines()
+    lines = file.read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
@@ -75,7 +75,7 @@ def _log(arguments: list[str], *lines: str) -> None:
 
 
 def _serve(arguments: list[str], settings: dict[str, str]) -> int:
-    plans = json.loads(Path(PLANS).read_text()) if Path(PLANS).exists() else {}
+    plans = json.loads(Path(PLANS).read_text(encoding="utf-8")) if Path(PLANS).exists() else {}
     port = int(settings["listeners"].split(",")[0].rpartition(":")[2])
     if plans.get("taken"):
         plan(Path(), taken=plans["taken"] - 1)
@@ -108,11 +108,11 @@ def main(arguments: list[str]) -> int:
         return 0
     at = arguments.index("-cp")
     ran = commands(Path())
-    Path(COMMANDS).write_text(json.dumps([*ran, arguments[:at] + arguments[at + 2 :]]))
+    Path(COMMANDS).write_text(json.dumps([*ran, arguments[:at] + arguments[at + 2 :]]), encoding="utf-8")
     if "kafka.tools.StorageTool" in arguments:
         cluster_id = arguments[arguments.index("--cluster-id") + 1]
         Path("data").mkdir()
-        Path("data", "meta.properties").write_text(f"cluster.id={cluster_id}\n")
+        Path("data", "meta.properties").write_text(f"cluster.id={cluster_id}\n", encoding="utf-8")
         return 0
     settings = properties(Path(arguments[-1]))
     if settings["process.roles"] == "controller":

@@ -39,7 +39,7 @@ class SecureCluster:
         return open_client(self.settings(user), LIMIT_S, quiet=True)
 
     def password(self, user: str) -> str:
-        return (self.security.directory / f"{user}.password").read_text().strip()
+        return (self.security.directory / f"{user}.password").read_text(encoding="utf-8").strip()
 
     @contextmanager
     def flow(self, directory: Path) -> Iterator[dict[str, Fleet]]:

@@ -106,10 +106,19 @@ def test_its_server_counts_connections_writes_no_log_of_its_own_and_believes_no_
 
 
 def test_its_streams_and_runs_end_before_its_server_waits_for_answers(room: RoomInMemory) -> None:
-    server = Server(server_config(room.room), room.room)
-    server.servers, server.lifespan = [], SimpleNamespace(shutdown=_nothing)
+    # given a server that listens, whose next step is to wait
+    server, seen = Server(server_config(room.room), room.room), list[bool]()
+    run = SimpleNamespace(stop=lambda: seen.append(room.room.live.is_closed))
+    started: Any = SimpleNamespace(run=run, events=LiveEvents())
+    room.room.actions._runs["r-1"] = started
+    listening: Any = SimpleNamespace(close=lambda: seen.append(started.events.is_closed), wait_closed=_nothing)
+    server.servers, server.lifespan = [listening], SimpleNamespace(shutdown=_nothing)
+
+    # when
     asyncio.run(server.shutdown())
-    assert room.room.live.is_closed
+
+    # then the streams have ended before the runs, and the runs before it waits
+    assert seen == [True, True]
 
 
 async def _nothing() -> None: ...

@@ -29,7 +29,11 @@ def answers_of(story: Story) -> str:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_whole_answers_are_those_that_were_kept(story: Story) -> None:
-    assert answers_of(story) == (KEPT / f"{story.__name__}.txt").read_text()
+    assert answers_of(story) == (KEPT / f"{story.__name__}.txt").read_text(encoding="utf-8")
+
+
+def test_nothing_else_is_kept() -> None:
+    assert {path.name for path in KEPT.iterdir()} == {f"{story.__name__}.txt" for story in STORIES}
 
 
 if __name__ == "__main__":
@@ -37,4 +41,4 @@ if __name__ == "__main__":
     names = sys.argv[1:]
     for each in STORIES:
         if not names or each.__name__ in names:
-            (KEPT / f"{each.__name__}.txt").write_text(answers_of(each))
+            (KEPT / f"{each.__name__}.txt").write_text(answers_of(each), encoding="utf-8")

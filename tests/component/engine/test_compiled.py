@@ -6,7 +6,6 @@ for an intended change.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from services.order.service import order_service
 from services.payment.service import payment_service
 from services.payment.testing import InMemoryPaymentGateway
 from services.shipping.service import shipping_service
+from tests.support.kept import read_sections, write_sections
 from tests.support.scripted_service.service import scripted_service
 
 RECORDED = Path(__file__).with_name("compiled_services.txt")
@@ -83,15 +83,14 @@ def key_of(route: Route) -> str:
     return f"parks by {route.parking_key(Fields())}"
 
 
-def recorded() -> dict[str, list[str]]:
-    services = RECORDED.read_text().split("== ")[1:]
-    return {lines[0]: lines[1:] for lines in (service.rstrip("\n").split("\n") for service in services)}
-
-
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_compiled_to_its_routes(name: str) -> None:
-    assert list(lines_of(SERVICES[name]())) == recorded()[name]
+    assert list(lines_of(SERVICES[name]())) == read_sections(RECORDED)[name]
+
+
+def test_nothing_else_is_kept() -> None:
+    assert list(read_sections(RECORDED)) == list(SERVICES)
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines("\n".join([f"== {name}", *lines_of(make()), ""]) for name, make in SERVICES.items())
+    write_sections(SERVICES, lambda name: lines_of(SERVICES[name]()))

@@ -6,7 +6,6 @@ again, for an intended change.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
@@ -39,6 +38,7 @@ from ensemble.system_messages.state import PARKING_TYPES, SeenMessage, Timer
 from ensemble.testing.driver import ServiceTestDriver
 from services.payment.service import payment_service
 from services.payment.testing import InMemoryPaymentGateway
+from tests.support.kept import read_sections, write_sections
 from tests.support.order_messages import attempt_charge, process_payment, refund_payment
 from tests.support.scripted_service.controlled_service import (
     THRICE,
@@ -327,15 +327,14 @@ def lines_of(story: str) -> Iterator[str]:
         yield " ".join(f"{name}={value!a}" for name, value in sorted(entry.items()) if name != "exc_info")
 
 
-def recorded() -> dict[str, list[str]]:
-    stories = RECORDED.read_text().split("== ")[1:]
-    return {lines[0]: lines[1:] for lines in (story.rstrip("\n").split("\n") for story in stories)}
-
-
 @pytest.mark.parametrize("story", STORIES)
 def test_the_same_inputs_give_the_same_records_and_log_lines(story: str) -> None:
-    assert list(lines_of(story)) == recorded()[story]
+    assert list(lines_of(story)) == read_sections(RECORDED)[story]
+
+
+def test_nothing_else_is_kept() -> None:
+    assert list(read_sections(RECORDED)) == list(STORIES)
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines("\n".join([f"== {story}", *lines_of(story), ""]) for story in STORIES)
+    write_sections(STORIES, lines_of)

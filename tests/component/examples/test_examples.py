@@ -46,7 +46,7 @@ def test_the_example_of_a_flow_counts_each_coffee_once_although_a_service_dies()
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_read_in_a_minute(path: Path) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     imports = [node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert len(text.splitlines()) - sum((node.end_lineno or 0) - node.lineno for node in imports) <= 60
 

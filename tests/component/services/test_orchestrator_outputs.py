@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -15,6 +14,7 @@ from structlog.testing import capture_logs
 
 from ensemble.testing.driver import ServiceTestDriver
 from services.orchestrator.service import orchestrator
+from tests.support.kept import read_sections, write_sections
 from tests.support.order_saga_driver import (
     CANCEL,
     COMPENSATE,
@@ -109,6 +109,7 @@ STORIES: tuple[Callable[[ServiceTestDriver], None], ...] = (
     paused,
     paused_for_all,
 )
+BY_NAME = {story.__name__: story for story in STORIES}
 
 
 def lines_of(story: Callable[[ServiceTestDriver], None]) -> Iterator[str]:
@@ -127,15 +128,14 @@ def lines_of(story: Callable[[ServiceTestDriver], None]) -> Iterator[str]:
             yield " ".join(f"{name}={value}" for name, value in sorted(entry.items()))
 
 
-def recorded() -> dict[str, list[str]]:
-    stories = RECORDED.read_text().split("== ")[1:]
-    return {lines[0]: lines[1:] for lines in (story.rstrip("\n").split("\n") for story in stories)}
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_same_inputs_give_the_same_records_and_log_lines(name: str) -> None:
+    assert list(lines_of(BY_NAME[name])) == read_sections(RECORDED)[name]
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_the_same_inputs_give_the_same_records_and_log_lines(story: Callable[[ServiceTestDriver], None]) -> None:
-    assert list(lines_of(story)) == recorded()[story.__name__]
+def test_nothing_else_is_kept() -> None:
+    assert list(read_sections(RECORDED)) == list(BY_NAME)
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines("\n".join([f"== {story.__name__}", *lines_of(story), ""]) for story in STORIES)
+    write_sections(BY_NAME, lambda name: lines_of(BY_NAME[name]))

@@ -64,8 +64,8 @@ class Flags:
     def count(self, name: str) -> int:
         """How often this was asked, over all processes."""
         path = self._directory / f"{name}.count"
-        number = int(path.read_text()) + 1 if path.exists() else 1
-        path.write_text(str(number))
+        number = int(path.read_text(encoding="utf-8")) + 1 if path.exists() else 1
+        path.write_text(str(number), encoding="utf-8")
         return number
 
     def raise_flag(self, name: str) -> None:

@@ -82,7 +82,11 @@ ALL: Final[dict[str, Callable[[], str]]] = {
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_drawing_is_as_it_was_looked_at(name: str) -> None:
-    assert ALL[name]().splitlines() == (DRAWINGS / name).read_text().splitlines()
+    assert ALL[name]().splitlines() == (DRAWINGS / name).read_text(encoding="utf-8").splitlines()
+
+
+def test_nothing_else_is_kept() -> None:
+    assert {path.name for path in DRAWINGS.iterdir()} == set(ALL)
 
 
 def test_a_diagram_of_nothing_is_drawn_as_well() -> None:
@@ -92,4 +96,4 @@ def test_a_diagram_of_nothing_is_drawn_as_well() -> None:
 if __name__ == "__main__":
     DRAWINGS.mkdir(exist_ok=True)
     for name, draw in ALL.items():
-        (DRAWINGS / name).write_text(draw())
+        (DRAWINGS / name).write_text(draw(), encoding="utf-8")

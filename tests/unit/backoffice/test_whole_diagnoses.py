@@ -113,11 +113,18 @@ def answers(name: str) -> Iterator[str]:
         yield f"{'; '.join(causes)}\n    {answer}"
 
 
+def read_blocks() -> list[str]:
+    return KEPT.read_text(encoding="utf-8").split("\n\n")[:-1]
+
+
 @pytest.mark.parametrize("name", STATES)
 def test_an_order_is_told_of_as_before(name: str) -> None:
-    text = "\n".join(answers(name))
-    assert text in KEPT.read_text().split("\n\n")
+    assert "\n".join(answers(name)) in read_blocks()
+
+
+def test_nothing_else_is_kept() -> None:
+    assert [block.split("\n")[0] for block in read_blocks()] == [f"== {name}" for name in STATES]
 
 
 if __name__ == "__main__":
-    KEPT.write_text("\n\n".join("\n".join(answers(name)) for name in STATES) + "\n\n")
+    KEPT.write_text("\n\n".join("\n".join(answers(name)) for name in STATES) + "\n\n", encoding="utf-8")

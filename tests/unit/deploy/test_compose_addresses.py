@@ -17,7 +17,7 @@ def environment_of(service: str, *overlays: str) -> dict[str, str]:
     """Return the environment of a service, as compose merges its files."""
     merged: dict[str, Any] = {}
     for name in ("docker-compose.yml", *overlays):
-        merged |= yaml.safe_load((ROOT / name).read_text())["services"][service]["environment"]
+        merged |= yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))["services"][service]["environment"]
     return merged
 
 
@@ -25,7 +25,7 @@ def environment_of(service: str, *overlays: str) -> dict[str, str]:
 def test_the_control_room_knows_where_each_service_answers(
     overlays: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [port] = re.findall(r"ENSEMBLE_HTTP_PORT=(\d+)", (ROOT / "Dockerfile").read_text())
+    [port] = re.findall(r"ENSEMBLE_HTTP_PORT=(\d+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
     monkeypatch.setenv("ENSEMBLE_HEALTH_URLS", environment_of("control-room", *overlays)["ENSEMBLE_HEALTH_URLS"])
 
     urls = load(CommandSettings).health_urls

@@ -26,7 +26,7 @@ def run(launcher: Path, **environment: str) -> "subprocess.CompletedProcess[str]
 
 def python_in(directory: Path, script: str) -> str:
     python = directory / "python"
-    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     python.chmod(0o755)
     return str(python)
 
@@ -54,8 +54,8 @@ def venv_of(launcher: Path, script: str) -> None:
     venv = launcher.parent / ".venv"
     (venv / "bin").mkdir(parents=True)
     python_in(venv / "bin", script)
-    lock = (launcher.parent / "requirements.lock").read_text()
-    (venv / "made-for").write_text(f"{launcher.parent.resolve()}\n{lock}")
+    lock = (launcher.parent / "requirements.lock").read_text(encoding="utf-8")
+    (venv / "made-for").write_text(f"{launcher.parent.resolve()}\n{lock}", encoding="utf-8")
 
 
 def python_without_network(directory: Path) -> str:
@@ -101,7 +101,7 @@ def test_what_is_compiled_is_kept_for_the_next_start(tmp_path: Path) -> None:
 )
 def test_a_lock_that_nobody_holds_is_taken(tmp_path: Path, content: str) -> None:
     launcher = copy_of_checkout(tmp_path / "checkout")
-    (launcher.parent / ".venv.lock").write_text(content)
+    (launcher.parent / ".venv.lock").write_text(content, encoding="utf-8")
 
     result = run(launcher, PYTHON=python_without_network(tmp_path), ENSEMBLE_VENV_WAIT_S="0")
 
@@ -140,7 +140,8 @@ def test_only_those_settings_of_pip_hold_that_say_where_packages_come_from(tmp_p
     settings = tmp_path / "pip.conf"
     settings.write_text(
         "[global]\nindex-url = https://global/\ntimeout = 7\nextra-index-url =\n  https://one/?a=$b\n  https://two/\n"
-        "[install]\nindex-url = https://install/\nuser = true\nno-binary = :all:\n"
+        "[install]\nindex-url = https://install/\nuser = true\nno-binary = :all:\n",
+        encoding="utf-8",
     )
 
     result = run(

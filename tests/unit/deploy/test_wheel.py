@@ -49,14 +49,14 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     metadata = Parser().parsestr(zipfile.ZipFile(wheel).read(name).decode())
     assert (metadata["Name"], metadata["Version"]) == ("ensemble-kafka", ensemble.__version__)
     assert metadata["License-Expression"] == "MIT"
-    assert str(metadata.get_payload()).strip() == (RUNTIME / "README.md").read_text().strip()
+    assert str(metadata.get_payload()).strip() == (RUNTIME / "README.md").read_text(encoding="utf-8").strip()
     assert {"registry", "embedded", "containers", "otel", "cli", "rocksdb"} == set(
         metadata.get_all("Provides-Extra", [])
     )
 
 
 def test_the_core_needs_six_packages_and_pins_none() -> None:
-    project = tomllib.loads((RUNTIME / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((RUNTIME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     requirements = [
         *project["dependencies"],
         *(r for extra in project["optional-dependencies"].values() for r in extra),

@@ -6,7 +6,6 @@ change. A line is a trigger, what it has changed in the state, and the commands 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from ensemble.saga.state import SagaProgress
 from ensemble.saga.table import ENDED
 from services.orchestrator.domain import note
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
+from tests.support.kept import read_sections, write_sections
 from tests.support.order_saga_driver import (
     CANCEL,
     COMPENSATE,
@@ -152,15 +152,14 @@ def lines_of(case: str) -> Iterator[str]:
         yield from Walk(saga, case_policies, Random(f"{case} {number}")).lines()
 
 
-def recorded() -> dict[str, list[str]]:
-    cases = RECORDED.read_text().split("== ")[1:]
-    return {lines[0]: lines[1:] for lines in (case.rstrip("\n").split("\n") for case in cases)}
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_walk_leads_to_the_same_decisions(case: str) -> None:
-    assert list(lines_of(case)) == recorded()[case]
+    assert list(lines_of(case)) == read_sections(RECORDED)[case]
+
+
+def test_nothing_else_is_kept() -> None:
+    assert list(read_sections(RECORDED)) == list(CASES)
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines("\n".join([f"== {case}", *lines_of(case), ""]) for case in CASES)
+    write_sections(CASES, lines_of)

@@ -358,6 +358,10 @@ def test_the_same_declarations_give_the_same_output(name: str) -> None:
     assert OUTPUTS[name]().splitlines() == (RECORDED / name).read_text(encoding="utf-8").splitlines()
 
 
+def test_nothing_else_is_kept() -> None:
+    assert {path.name for path in RECORDED.iterdir()} == set(OUTPUTS)
+
+
 if __name__ == "__main__":
     RECORDED.mkdir(exist_ok=True)
     for name, output in OUTPUTS.items():
