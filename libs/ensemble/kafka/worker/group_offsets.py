@@ -74,6 +74,8 @@ class GroupOffsets:
             self._hidden[partition] = self._hidden.pop(partition, self._now())
         if new:
             log.warning("offsets.delayed", partitions=new, reason=self._reason)
+        elif partitions:  # asked about again in vain, however long that took
+            self._next_at = self._now() + _EVERY_S
         if self.overlong_s and not self._has_told:
             self._has_told = True
             log.error("offsets.hidden", reason=f"{self.describe()}. {_REMEDY}")
