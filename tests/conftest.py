@@ -17,6 +17,8 @@ TESTS = Path(__file__).parent
 NOWHERE = "1"
 SETTINGS = ("KAFKA_", "ENSEMBLE_", "SCHEMA_REGISTRY_", "CONTROL_ROOM_", "PAYMENT_", "OTEL_")
 OF_THE_SUITE = {"ENSEMBLE_KAFKA_PORT", "ENSEMBLE_CONFIG_DIR", "ENSEMBLE_JAVA"}
+OF_A_CLUSTER = "KAFKA_"
+"""The suite may run on a cluster that the environment names, which is nothing to unit and component tests."""
 QUICK_START = "-XX:TieredStopAtLevel=1"
 """Brokers of tests live for a minute or two; with the optimizing compiler as well, each start would cost double."""
 
@@ -31,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     _load_hypothesis_profile(config)
+    for name in _settings():
+        if not name.startswith(OF_A_CLUSTER):
+            del os.environ[name]  # before test files are imported, some of which make services of these settings
     os.environ["ENSEMBLE_KAFKA_PORT"] = NOWHERE  # a system of compose that runs on this machine is not the tests'
     os.environ["ENSEMBLE_CONFIG_DIR"] = str(TESTS / "nowhere")  # profiles of whoever runs the tests are not theirs
     os.environ.setdefault(OPTIONS, QUICK_START + java_options(note_path()))
@@ -63,13 +68,17 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"examples: --hypothesis-seed={config.option.hypothesis_seed} tries the same ones again"
 
 
+def _settings() -> list[str]:
+    """Return the settings in the environment that the suite itself does not need."""
+    return [name for name in os.environ if name.startswith(SETTINGS) and name not in OF_THE_SUITE]
+
+
 @pytest.fixture(autouse=True)
 def _nothing_of_the_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of whoever runs the tests are not those of a test that says itself what is set."""
     if request.node.get_closest_marker("unit") or request.node.get_closest_marker("component"):
-        for name in os.environ:
-            if name.startswith(SETTINGS) and name not in OF_THE_SUITE:
-                monkeypatch.delenv(name)
+        for name in _settings():
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
