@@ -42,7 +42,7 @@ def screen(stage: Stack, follower: Follower) -> UnexpectedExit:
     from rich.live import Live
 
     board, pulse = OrderStatistics(), Pulse(stage.fleet)
-    with Live(console=console(), auto_refresh=False, screen=False) as live:
+    with Live(console=console(), auto_refresh=False) as live:
         while not (exits := stage.fleet.unexpected_exits()):
             _feed(board, follower, _REFRESH_S)
             live.update(_picture(stage, board, pulse), refresh=True)

@@ -157,7 +157,7 @@ class _Walk:
         try:
             self._value(self._schema, 1)
         except _Ended:
-            return
+            pass  # the decoder says so
         finally:
             self._avro = b""
 

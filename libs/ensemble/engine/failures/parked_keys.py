@@ -252,10 +252,10 @@ class ParkedKeys:
     def _let_undo_pass(self, key: bytes) -> None:
         """Close the records that a waiting undo makes moot, if nothing else waits before it."""
         waiting = [parked.message for _, parked in self._parking.records(key)] if self._undos else []
-        for count in range(len(waiting) - 1, 0, -1):
-            if self._undos.get(waiting[count], frozenset()).issuperset(waiting[:count]):
-                self._close(key, count, waiting[count])
-                return
+        places = range(len(waiting) - 1, 0, -1)
+        passes = (n for n in places if self._undos.get(waiting[n], frozenset()).issuperset(waiting[:n]))
+        if count := next(passes, 0):
+            self._close(key, count, waiting[count])
 
     def _close(self, key: bytes, count: int, undo: str) -> None:
         self.cancel_call(key)
