@@ -111,6 +111,8 @@ def test_a_room_that_was_started_anew_shows_what_was_run_before(room: RoomInMemo
         first.updates.update()
     first.history.add(RetryParked(key="o-1"), summary())
     first.history.note(summary(), 0, EVENT)
+    first.history.add(RetryParked(key="o-2"), summary(1))
+    first.history.note(summary(1, RunState.FINISHED), 0, EVENT)
     first.close()
 
     second = ControlRoom.open(session, ControlRoomSettings(), tmp_path)
@@ -120,6 +122,8 @@ def test_a_room_that_was_started_anew_shows_what_was_run_before(room: RoomInMemo
     events = second.actions.events_of("run-0").after(0).events
     assert [event.name for event, _ in events] == ["resolved", "interrupted"]
     assert json.loads(events[-1][0].data) == {"kind": "interrupted", "remaining": 1}
+    events = second.actions.events_of("run-1").after(0).events
+    assert [event.name for event, _ in events] == ["resolved"], "it had finished"
     assert second.actions.start("plan-0", INTENT, None)[1] is False
     with pytest.raises(NotPossible, match="go on with it"):
         second.actions.stop("run-0")

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from ensemble import EventBus, RejectedInput, RetryableError, Service, handles
+from ensemble.engine.interception import Interception
 from ensemble.errors import ConfigurationError, FatalError
 from ensemble.interceptors import (
     InterceptedCommit,
@@ -357,6 +358,28 @@ def test_a_commit_takes_effect_once_whatever_an_interceptor_raises(
     assert texts(driver) == ["1", "2", "3"]
     failures = [line for line in lines if line["event"] == "interceptor.failed"]
     assert [line["hook"] for line in failures] == ["intercept_commit"] * 2
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_interceptors_are_told_what_has_kept_a_commit_from_taking_effect(error: BaseException) -> None:
+    told: list[BaseException] = []
+
+    class Listener(Interceptor):
+        @contextmanager
+        def intercept_commit(self, commit: InterceptedCommit) -> Iterator[None]:
+            try:
+                yield
+            except BaseException as problem:
+                told.append(problem)
+                raise
+
+    def write() -> bool:
+        raise error
+
+    commit: Any = None
+    with pytest.raises(type(error)):
+        Interception("shop", [Listener()]).commit(commit, write)
+    assert told == [error]
 
 
 def test_a_redriven_record_is_intercepted_with_the_headers_that_it_had(drive: Callable[..., ServiceTestDriver]) -> None:

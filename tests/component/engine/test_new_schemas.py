@@ -11,6 +11,7 @@ from ensemble.engine.task import PartitionTask
 from ensemble.errors import SchemasUnavailable, UndecodableRecord
 from ensemble.interceptors import InterceptedInput, Interceptor
 from ensemble.messages import encoder_for
+from ensemble.messages.codec import PREFIX_LENGTH
 from ensemble.messages.records import StoredRecord
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaVersion
 from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE
@@ -74,6 +75,15 @@ def test_every_record_of_a_new_schema_is_handled_not_the_first_alone() -> None:
         task.take(sale(offset, colour))
     assert len(task.outputs) == 3
     assert task.counts.skipped == 0
+
+
+def test_a_fact_of_a_new_schema_is_read_and_one_of_no_schema_is_not() -> None:
+    compiled = compile_service(v1.service("shop"), ManualClock(), None, SourcesWithLaterRelease(v2.SCHEMAS))
+    value = sale(0, "red").value() or b""
+    read = compiled.decoder_for_new_fact_schema("shop.sales", value[:PREFIX_LENGTH])
+    assert read is not None
+    assert read(value) == v1.Sold(till="till-0", item="tea")
+    assert compiled.decoder_for_new_fact_schema("shop.sales", b"\0none") is None
 
 
 def test_a_schema_that_cannot_be_read_is_given_up_at_once_with_its_reason() -> None:

@@ -222,6 +222,8 @@ def test_the_last_dead_letter_that_holds_a_key_back_is_discarded(bench: Bench) -
         headers = [*place, ("__streams.errors.offset", b"%d" % offset), ("ensemble.parking-key", key)]
         bench.broker.append(("shop.dead-letter", partition), b"k", b"", headers)
 
+    assert [letter.offset() for letter in bench.outsider._letters_of("a")] == [0, 1]
+
     # when
     bench.outsider.discard("a")
 

@@ -4,7 +4,7 @@ import pytest
 
 from cli.examples import example
 from cli.fields import fill, from_flags
-from contracts import FulfilOrder, OrderPlaced, PaymentConfirmed, ReceiveStock
+from contracts import FulfilOrder, OrderPlaced, PaymentConfirmed, ProcessPayment, ReceiveStock
 from ensemble.command_line.connection import entry_of
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.fields import make, message_type, type_names
@@ -29,6 +29,15 @@ def test_there_is_a_valid_example_of_every_type(name: str) -> None:
 
 def test_examples_have_fresh_order_ids() -> None:
     assert example(OrderPlaced)["order_id"] != example(OrderPlaced)["order_id"]
+
+
+def test_an_example_order_is_of_goods_in_stock_and_costs_what_they_do() -> None:
+    lines = [
+        {"sku": "grinder", "quantity": 1, "unit_price": 12_900},
+        {"sku": "beans-1kg", "quantity": 2, "unit_price": 1_850},
+    ]
+    assert example(FulfilOrder)["lines"] == lines
+    assert example(ProcessPayment)["amount"] == 16_600
 
 
 def test_flags_become_fields_of_their_types() -> None:

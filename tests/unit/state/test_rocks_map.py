@@ -77,3 +77,22 @@ def test_it_is_opened_for_many_small_entries_and_few_open_files(disk: RocksMap, 
         "keep_log_file_num=2",
         "max_open_files=256",
     }
+
+
+class BusyMap(RocksMap):
+    """A map whose directory another process leaves after some attempts."""
+
+    busy = 2
+
+    def _open_once(self) -> Any:
+        if self.busy:
+            self.busy -= 1
+            raise OSError("IO error: While lock file: Resource temporarily unavailable")
+        return super()._open_once()
+
+
+def test_an_older_process_is_waited_for_with_short_pauses(tmp_path: Path) -> None:
+    disk = BusyMap(tmp_path / "copy", lock_wait_s=5.0)
+    disk[b"a"] = b"1"
+    assert dict(disk) == {b"a": b"1"}
+    disk.close()
