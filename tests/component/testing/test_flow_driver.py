@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -28,9 +29,12 @@ from ensemble.system_messages.operations import OperationDone
 from ensemble.testing import FlowError, FlowTestDriver, ServiceTestDriver
 from services.inventory.domain import Warehouse
 from services.order.service import order_service
+from tests.support.json_flow import Confirm, json_service
 from tests.support.order_flow import OrderFlow
 from tests.support.order_messages import order_placed, place_order
+from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Script
+from tests.support.scripted_service.service import scripted_service
 
 PAID = PaymentConfirmed(order_id="o-1", amount=1, currency="EUR")
 SERVICES = ("order", "payment", "inventory", "shipping", "orchestrator")
@@ -225,6 +229,15 @@ def test_what_is_not_read_yet_can_be_reversed(flow: OrderFlow) -> None:
     flow.run()
     assert [event.customer_id for event in flow.messages(OrderPlaced)] == ["c-2"]
     assert len(flow.dead_letters) == 1
+
+
+def test_a_message_is_written_where_the_catalogue_that_has_it_says(tmp_path: Path) -> None:
+    flow = FlowTestDriver([json_service("counter"), scripted_service("shop", tmp_path)])
+    flow.publish(Confirm(order_id="o-1"), script("a", "tell x"))
+    assert [(record.topic(), record.key()) for record in flow.log] == [
+        ("counter.commands", b"o-1"),
+        ("shop.commands", b"a"),
+    ]
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -85,6 +86,26 @@ def test_the_screen_shows_members_counts_and_the_latest_orders(
         "o-1 completed ✓ payment ✓ reservation ✓ shipment",
         "o-2 payment_pending · payment · reservation · shipment",
     ]
+
+
+class WatchedFleet(FleetOfTwo):
+    """Notes the threads at each look."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.threads = set[threading.Thread]()
+
+    def unexpected_exits(self) -> list[UnexpectedExit]:
+        self.threads |= set(threading.enumerate())
+        return super().unexpected_exits()
+
+
+def test_the_screen_is_drawn_after_each_look_and_by_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    before, fleet = set(threading.enumerate()), WatchedFleet()
+    stage: Any = SimpleNamespace(fleet=fleet, bootstrap="127.0.0.1:9092")
+    screen(stage, Records())  # type: ignore[arg-type]  # it has all that is called
+    assert [thread.name for thread in fleet.threads - before] == ["pulse"]
 
 
 PICTURE = """\
