@@ -133,3 +133,19 @@ def test_a_server_that_stops_hangs_up_and_gives_its_port_back() -> None:
             assert idle.recv(1) == b""
     with closing(socket.create_server(("127.0.0.1", port))):
         pass
+
+
+def threads_called(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name]
+
+
+def test_its_thread_ends_with_it_or_where_the_port_is_taken_and_holds_no_process_up() -> None:
+    first, second = (HttpServer(lambda _: Response(HTTPStatus.OK, b""), name) for name in ("first", "second"))
+    [port] = free_ports(1)
+    first.start("127.0.0.1", port)
+    assert [thread.daemon for thread in threads_called("first")] == [True]
+    with pytest.raises(OSError, match="in use"):
+        second.start("127.0.0.1", port)
+    assert threads_called("second") == []
+    first.stop()
+    assert threads_called("first") == []
