@@ -132,18 +132,19 @@ def _role(box: Box) -> Iterator[str]:
 
 def _lane(lane: Lane, combination: Combination) -> Iterator[str]:
     (x, y), (end_x, end_y) = lane.start, lane.end
-    ahead = 1 if end_x > x else -1
-    tip = end_x - ahead * 7
-    bend, level = lane.flat if ahead > 0 else lane.flat[::-1]
+    is_ahead = end_x > x
+    step = 1 if is_ahead else -1
+    tip = end_x - step * 7
+    bend, level = lane.flat if is_ahead else lane.flat[::-1]
     if y == end_y:
         path = f"M{_n(x)} {_n(y)}H{_n(tip)}"
-    elif ahead > 0:
+    elif is_ahead:
         path = f"M{_n(x)} {_n(y)}C{_n(bend)} {_n(y)} {_n(x)} {_n(end_y)} {_n(bend)} {_n(end_y)}H{_n(tip)}"
     else:
         path = f"M{_n(x)} {_n(y)}H{_n(level)}C{_n(tip)} {_n(y)} {_n(level)} {_n(end_y)} {_n(tip)} {_n(end_y)}"
     yield _line(path, combination)
-    yield _head((end_x, end_y), -ahead, combination)
-    label = (sum(lane.flat) / 2, (end_y if ahead > 0 else y) - 5)
+    yield _head((end_x, end_y), -step, combination)
+    label = (sum(lane.flat) / 2, (end_y if is_ahead else y) - 5)
     yield _text(label, lane.label, 'class="name" text-anchor="middle"')
 
 
