@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import signal
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
+from ensemble.clock import until
 from ensemble.waiting import Reminder, map_at_once, wait_for
 from tests.support.steady_clock import SteadyClock
 
@@ -97,3 +103,31 @@ def test_a_call_that_fails_lets_the_others_be_made() -> None:
         if thread.name == "at-once":
             thread.join(60)
     assert made == [0, 1, 2]
+
+
+@pytest.fixture
+def heard() -> Iterator[threading.Event]:
+    """Set when this process has heard a signal."""
+    event = threading.Event()
+    before = signal.signal(signal.SIGUSR1, lambda *_: event.set())
+    yield event
+    signal.signal(signal.SIGUSR1, before)
+
+
+def waits(thread: threading.Thread) -> bool:
+    return sys._current_frames()[thread.ident or 0].f_code.co_name == "wait"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda call: map_at_once(call, [0], 1)[0], lambda call: wait_for(partial(call, 0), 30, str)]
+)
+def test_a_signal_that_another_thread_was_given_is_heard_while_one_waits(
+    make: Callable[[Callable[[int], bool]], bool], heard: threading.Event
+) -> None:
+    def call(_: int) -> bool:
+        looks = (waits(threading.main_thread()) for _ in until(30, 0.01))
+        assert sum(itertools.islice(filter(None, looks), 3)) == 3
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        return heard.wait(10)
+
+    assert make(call)
