@@ -17,7 +17,7 @@ OnWait = Callable[[str], None]
 
 FIRST_S: Final = 2.0
 EVERY_S: Final = 10.0
-_HEARD_S: Final = 0.5
+HEARD_S: Final = 0.5
 """So late at most a signal is heard that the system has given to another thread: it wakes nobody who waits."""
 
 
@@ -54,7 +54,7 @@ def wait_for(call: Callable[[], T], limit_s: float, describe: Callable[[], str],
     Raises TimeoutError after `limit_s`: the call is abandoned then and may still take effect.
     """
     answer, reminder, deadline = start(call), Reminder(report), time.monotonic() + limit_s
-    while not wait([answer], max(min(reminder.due_in_s, deadline - time.monotonic(), _HEARD_S), 0)).done:
+    while not wait([answer], max(min(reminder.due_in_s, deadline - time.monotonic(), HEARD_S), 0)).done:
         reminder.remind(describe())
         if time.monotonic() >= deadline:
             raise TimeoutError(f"no answer within {limit_s:g} s: {describe()}")
@@ -91,7 +91,7 @@ def map_at_once(call: Callable[[A], T], items: Iterable[A], at_once: int) -> lis
 
 
 def _result(answer: Future[T]) -> T:
-    while not wait([answer], _HEARD_S).done:
+    while not wait([answer], HEARD_S).done:
         pass  # here a signal is heard
     return answer.result()
 

@@ -56,7 +56,7 @@ from ensemble.policies.loading import load_policies
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
 from ensemble.settings import KafkaSettings, RuntimeSettings, Settings
-from ensemble.waiting import OnWait, ignore, wait_for
+from ensemble.waiting import HEARD_S, OnWait, ignore, wait_for
 
 log = structlog.get_logger()
 
@@ -136,7 +136,8 @@ def _run_side_by_side(
     ]
     for thread in threads:
         thread.start()
-    has_ended.wait()
+    while not has_ended.wait(HEARD_S):
+        pass  # here a signal is heard
     watch_the_end = partial(end_when_idle, lambda: min(status.idle_s for status in statuses), lambda: end(statuses))
     threading.Thread(target=watch_the_end, name="end", daemon=True).start()
     for thread in threads:
