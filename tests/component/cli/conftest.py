@@ -10,10 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from ensemble.command_line.connection import connected_to
-from ensemble.command_line.publishing import publish
 from ensemble.operations import Actor, Intent
+from tests.support.few_orders import place_few_orders
 from tests.support.flow_in_memory import FlowInMemory
-from tests.support.order_messages import place_order
 
 
 @pytest.fixture
@@ -25,16 +24,8 @@ def flow() -> Iterator[Any]:
 
 @pytest.fixture
 def shop(flow: Any) -> Iterator[Any]:
-    """One order that is completed, one whose reservation is awaited, one whose charge waits parked, one refused."""
-    publish(flow, place_order())
-    flow.settle()
-    publish(flow, place_order(customer_id="c-2"))
-    flow.stopped = {"inventory"}
-    publish(flow, place_order(order_id="o-2", customer_id="c-2"))
-    flow.settle()
-    flow.gateway.available = False
-    publish(flow, place_order(order_id="o-3"))
-    flow.settle()
+    """The flow with one order completed, one awaited, one parked, one refused."""
+    place_few_orders(flow)
     with connected_to(flow):
         yield flow
 

@@ -26,6 +26,7 @@ from ensemble.embedded import default_directory
 from ensemble.kafka import client
 from services.app import APP
 from tests.support.administrator import Administrator
+from tests.support.few_orders import place_few_orders
 from tests.support.flow_in_memory import FlowInMemory
 from tests.support.order_messages import place_order
 from tests.support.transcripts import Transcript, TypedCommand, without_changes
@@ -52,15 +53,7 @@ _NOT_HERE: Final = ("NO_COLOR", "FORCE_COLOR", "ENSEMBLE_PROGRAM", "ENSEMBLE_APP
 def few_orders() -> Any:
     """One order that is completed, one whose reservation is awaited, one whose charge waits parked, one refused."""
     flow: Any = FlowInMemory(_AGO_S)
-    publish(flow, place_order())
-    flow.settle()
-    publish(flow, place_order(customer_id="c-2"))
-    flow.stopped = {"inventory"}
-    publish(flow, place_order(order_id="o-2", customer_id="c-2"))
-    flow.settle()
-    flow.gateway.available = False
-    publish(flow, place_order(order_id="o-3"))
-    flow.settle()
+    place_few_orders(flow)
     return flow
 
 
