@@ -175,6 +175,7 @@ def test_a_broker_that_is_down_is_named(ensemble: CommandLine, monkeypatch: pyte
     ensemble("topics", "list").assert_unreachable("127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
 
 
+@pytest.mark.usefixtures("ensemble")
 def test_a_record_is_published_for_the_cli_itself(access: ClusterClient, order_id: str) -> None:
     from cli.fields import fill
     from ensemble.command_line.fields import make
