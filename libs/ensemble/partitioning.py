@@ -26,3 +26,8 @@ def murmur2(data: bytes) -> int:
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition that `murmur2_random`, and any Java producer, puts `key` on."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def home_of(key: bytes | None, partition: int, partitions: int) -> int:
+    """Return where a record belongs among so many partitions: by its key, whichever `partition` it lies in."""
+    return partition % partitions if key is None else partition_of(key, partitions)

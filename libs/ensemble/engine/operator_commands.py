@@ -14,7 +14,7 @@ from ensemble.engine.compiled import CompiledService
 from ensemble.engine.failures.parked_keys import ParkedKeys
 from ensemble.errors import UndecodableRecord
 from ensemble.messages.records import ConsumedRecord, StoredRecord
-from ensemble.partitioning import partition_of
+from ensemble.partitioning import home_of
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.dead_letters import REDRIVEN_FROM, TEXT_LIMIT, printable
 from ensemble.system_messages.operations import (
@@ -109,8 +109,7 @@ class OperatorCommands:
 
     def _homes_of(self, operation: RedriveRecord | DiscardRecord) -> tuple[int, int]:
         """Return where its record lay, and where its key belongs: its topic may have had more partitions."""
-        key, count = operation.key, self._partitions
-        return operation.partition, operation.partition % count if key is None else partition_of(key, count)
+        return operation.partition, home_of(operation.key, operation.partition, self._partitions)
 
     def complete(self, step: Reprocess | DiscardHead, refusal: str) -> CommandOutcome:
         """Return the outcome of a command whose `step` was done, or could not be done because of `refusal`."""

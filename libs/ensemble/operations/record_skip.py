@@ -14,7 +14,7 @@ from ensemble.operations.intent import Intent
 from ensemble.operations.outgoing import now
 from ensemble.operations.service_topics import DEAD_LETTER
 from ensemble.operations.session import Session
-from ensemble.partitioning import partition_of
+from ensemble.partitioning import home_of
 from ensemble.system_messages import FailureReport, dead_letter_of
 
 if TYPE_CHECKING:
@@ -85,8 +85,9 @@ def skip_record(session: Session, skipped: SkippedRecord, intent: Intent) -> Non
     record, service = skipped.record, skipped.plan.service
     letters = []
     if record is not None:
-        partitions = count_letter_partitions(session, service)
-        partition = record.partition if record.partition < partitions else home_of(record, partitions)
+        partition, partitions = record.partition, count_letter_partitions(session, service)
+        if partition >= partitions:
+            partition = home_of(record.key, partition, partitions)
         letters.append(letter_of(service, record, intent, error=_SKIPPED, partition=partition))
     carry_out_with(session, skipped.plan, intent, letters)
 
@@ -94,11 +95,6 @@ def skip_record(session: Session, skipped: SkippedRecord, intent: Intent) -> Non
 def count_letter_partitions(session: Session, service: str) -> int:
     """Return how many partitions the service's dead letters have. Raises Unavailable if there is no such topic."""
     return len(session.client.places([service + DEAD_LETTER], "WRITE"))
-
-
-def home_of(record: ReceivedRecord, partitions: int) -> int:
-    """Return where the record belongs among so many partitions: by its key, whichever partition it lies in."""
-    return record.partition % partitions if record.key is None else partition_of(record.key, partitions)
 
 
 def why_excerpt(record: ReceivedRecord) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from ensemble.operations.consumer_offsets import LATEST, OffsetPlan, Target, carry_out_with, plan_offsets
 from ensemble.operations.errors import NotPossible
 from ensemble.operations.intent import Intent
-from ensemble.operations.record_skip import count_letter_partitions, home_of, letter_of, why_excerpt
+from ensemble.operations.record_skip import count_letter_partitions, letter_of, why_excerpt
 from ensemble.operations.session import Session
+from ensemble.partitioning import home_of
 from ensemble.program import command
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class _Mover:
         )
 
     def _letter_of(self, record: ReceivedRecord) -> Output:
-        home = home_of(record, self._partitions)
+        home = home_of(record.key, record.partition, self._partitions)
         return letter_of(self._plan.service, record, self._intent, error=SET_ASIDE, partition=home)
 
 
