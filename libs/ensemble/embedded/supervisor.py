@@ -43,8 +43,8 @@ def allow_open_files(
     soft: int, hard: int, set_limit: Callable[[int, tuple[int, int]], None] = resource.setrlimit
 ) -> None:
     """Raise the limit if the broker needs that: some systems refuse any change, one to the same value included."""
-    if (wanted := open_files(soft, hard)) != soft:
-        set_limit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if (limit := open_files(soft, hard)) != soft:
+        set_limit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def open_files(soft: int, hard: int) -> int:

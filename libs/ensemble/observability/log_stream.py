@@ -41,13 +41,13 @@ class LogStream:
         What is left of a line that was taken in part is not written: the next one begins on a line of its own.
         """
         text = line.encode(self._stream.encoding, self._stream.errors or "strict")
-        left = b"\n" + text if self._is_torn else text
-        while left:
-            count = self._raw.write(left)
+        rest = b"\n" + text if self._is_torn else text
+        while rest:
+            count = self._raw.write(rest)
             if not count:
-                raise BlockingIOError(f"{len(left)} bytes of a line were not taken")
-            self._is_torn = left[count - 1 : count] != b"\n"
-            left = left[count:]
+                raise BlockingIOError(f"{len(rest)} bytes of a line were not taken")
+            self._is_torn = rest[count - 1 : count] != b"\n"
+            rest = rest[count:]
 
     def flush(self) -> None:
         """Do nothing: what was written is flushed."""

@@ -38,8 +38,7 @@ class DueIndex:
         """Remove up to `limit` entries that are due by `now` and return them, earliest first, each once."""
         due: dict[Due, None] = {}
         while len(due) < limit and (due_at := self.next_due()) is not None and due_at <= now:
-            entry = heapq.heappop(self._heap)
-            due[entry] = None
+            due[heapq.heappop(self._heap)] = None
         while self._heap and self._heap[0] in due:  # it was added twice
             heapq.heappop(self._heap)
         return list(due)

@@ -128,14 +128,14 @@ def test_a_test_that_is_kept_is_not_asked_again(tmp_path: Path, request: pytest.
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("/work/shop/libs/stock.py", True),
-        ("/work/shop-2/libs/stock.py", False),
-        ("/work/shop/.venv/lib/stock.py", False),
+        ("/srv/shop/libs/stock.py", True),
+        ("/srv/shop-2/libs/stock.py", False),
+        ("/srv/shop/.venv/lib/stock.py", False),
         ("<string>", False),
     ],
 )
 def test_calls_are_of_the_checkout_itself(file: str, expected: bool) -> None:
-    assert is_in(Path("/work/shop"), file) == expected
+    assert is_in(Path("/srv/shop"), file) == expected
 
 
 def test_a_call_after_many_others_is_recorded_as_well() -> None:

@@ -167,7 +167,7 @@ def describe_shrinking(topic: str, inputs: Iterable[Topic], service: str = "SERV
         f"consumers set-offsets {service} --topic {topic} --to earliest",
         f"dead-letters redrive --service {service} --error SetAsideByOperator",
     )
-    aside, apply, offsets, redrive = (f"`{command(words)}`" for words in commands)
+    aside, apply, offsets, redrive = (f"`{command(arguments)}`" for arguments in commands)
     return (
         "Kafka takes no partition away, so the topic has to be made anew: stop who writes it and who reads it; "
         f"{aside} for each service that reads it; delete the topic, `kafka-topics.sh --delete --topic {topic}`; "
