@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     _load_hypothesis_profile(config)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # it is for what a script starts in its background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # and would be for each process that a test interrupts
     for name in _settings():
         if not name.startswith(OF_A_CLUSTER):
             del os.environ[name]  # before test files are imported, some of which make services of these settings
