@@ -32,6 +32,7 @@ class Group:
 
     number: int = 0
     member_id: str | None = None
+    is_closing: bool = False
     coming: list[Any] = field(default_factory=list)
     calls: list[Any] = field(default_factory=list)
     callbacks: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Group:
         return f"generation {self.number}"
 
     def memberid(self) -> str:
+        assert not self.is_closing, "it may never answer"
         return self.member_id or f"member {self.number}"
 
     def close(self) -> None:
@@ -322,6 +324,15 @@ def test_a_process_knows_itself_by_the_ids_that_it_had_before_its_session_ended(
 
     # then
     assert world.poller.member_ids == {"member 0", "joined again"}
+
+
+@pytest.mark.parametrize("event", ["on_revoke", "on_lost"])
+def test_a_client_that_closes_is_not_asked_for_its_id(world: World, event: str) -> None:
+    """It calls back while it closes, and a question that nobody answers any more kept the process for ever."""
+    world.poller.subscribe([COMMANDS])
+    world.group.callbacks["on_assign"](world.group, [1])
+    world.group.is_closing = True
+    world.group.callbacks[event](world.group, [1])
 
 
 def test_a_client_that_is_left_out_is_replaced_and_heard_no_more(world: World) -> None:

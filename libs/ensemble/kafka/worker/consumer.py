@@ -102,7 +102,7 @@ class ConsumerPoller:
         self._topics, callbacks, self._is_group_known = topics, self._assignment, False
         self.consumer.subscribe(
             topics,
-            on_assign=self._if_current(callbacks.on_assign),
+            on_assign=self._if_current(self._on_assign),
             on_revoke=self._if_current(callbacks.on_revoke),
             on_lost=self._if_current(callbacks.on_lost),
         )
@@ -169,9 +169,13 @@ class ConsumerPoller:
             if consumer is self.consumer:
                 self._is_group_known = False
                 callback(consumer, partitions)
-                self._member_ids.add(consumer.memberid())
 
         return call
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Note the id that the group has given, here alone: a client that closes may never answer in a callback."""
+        self._member_ids.add(consumer.memberid())
+        self._assignment.on_assign(consumer, partitions)
 
     def _replace_client(self) -> None:
         """Join anew with a new client if the member was not let back in (librdkafka workaround).
