@@ -26,6 +26,12 @@ _FILL = """
 _COUNT = "INSERT INTO order_counts SELECT status, '', '', '', COUNT(*) FROM orders GROUP BY status"
 
 
+_SCROLL = """pages => {
+    document.querySelector("#more").scrollIntoView();  // which is another element with each page that comes
+    return document.querySelectorAll("#rows > .chunk").length > pages;
+}"""
+
+
 @pytest.fixture(scope="module")
 def busy_shop() -> Iterator[RoomServer]:
     """A shop whose view has ten thousand orders, the latest first in the list: order-00000."""
@@ -55,10 +61,8 @@ def test_however_far_one_scrolls_few_rows_are_in_the_page_and_those_above_come_b
 ) -> None:
     # given a list of which many pages have been scrolled through
     view.page.goto(f"{busy_shop.url}/orders")
-    chunks = view.page.locator("#rows > .chunk")
-    for page in range(1, PAGES + 1):
-        view.page.locator("#more").scroll_into_view_if_needed()
-        expect(chunks).to_have_count(page + 1)
+    for pages in range(1, PAGES + 1):
+        view.page.wait_for_function(_SCROLL, arg=pages)
 
     # then few of its rows are in the page, and it is as high as with all of them
     expect(view.page.locator("#rows")).to_contain_text(f"order-{PAGES * ROWS_A_PAGE:05}")
