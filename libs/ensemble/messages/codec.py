@@ -13,10 +13,11 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import parse_schema
 from pydantic import BaseModel, ValidationError
 
 from ensemble.errors import ConfigurationError, UndecodableRecord, UnencodableMessage, UnknownSchema
+from ensemble.messages.avro_record import FASTEST, names_in, read_publicly
 from ensemble.messages.avro_types import Schema
 from ensemble.messages.avro_values import ToPlain, plain_for
 from ensemble.messages.decoding_limits import MAX_VALUE_BYTES, Check, check_for, is_too_deep
@@ -59,11 +60,10 @@ def id_in(value: bytes) -> int:
 
 
 def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
-    """Return the encoder of a type. It owns a buffer: each thread takes an encoder of its own."""
+    """Return the encoder of a type. All threads may share it."""
     schema, to_plain = _writing(message_type)
-    buffer = io.BytesIO()
-    buffer.write(prefix_of((source or schemas_of(message_type)).id_of(schema_name(message_type))))
-    return _encoder(schema, buffer, to_plain)
+    schema_id = (source or schemas_of(message_type)).id_of(schema_name(message_type))
+    return _encoder(schema, prefix_of(schema_id), to_plain)
 
 
 def decoders_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Decoder[M]]:
@@ -116,13 +116,9 @@ def _decoder(message_type: type[M], writer_text: str) -> Decoder[M]:
     writer = _parse_for(writer_schema, own_schema)
     reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _reader_of(own_schema, writer_schema)
     validate = message_type.__pydantic_validator__.validate_python
-    read, open_bytes, skip, limit, check = (
-        schemaless_reader,
-        io.BytesIO,
-        PREFIX_LENGTH,
-        MAX_VALUE_BYTES,
-        check_for(writer),
-    )
+    read = FASTEST.read if reader is None else read_publicly
+    names, options = {"writer": names_in(writer), "reader": {}}, dict[str, Any]()
+    open_bytes, skip, limit, check = io.BytesIO, PREFIX_LENGTH, MAX_VALUE_BYTES, check_for(writer)
 
     def decode(value: bytes) -> M:
         if len(value) > limit or check is not None:
@@ -130,7 +126,9 @@ def _decoder(message_type: type[M], writer_text: str) -> Decoder[M]:
         stream = open_bytes(value)
         stream.seek(skip)
         try:
-            message: M = validate(read(stream, writer, reader), strict=False)  # of any class: Avro has the types
+            message: M = validate(
+                read(stream, writer, names, reader, options), strict=False
+            )  # of any class: Avro has the types
         except ValidationError as error:
             raise UndecodableRecord(f"{message_type.__name__} is not valid: {invalid_fields(error)}") from None
         except Exception as error:
@@ -173,7 +171,7 @@ class GenericDecoder:
         stream = io.BytesIO(value)
         stream.seek(PREFIX_LENGTH)
         try:
-            fields: Any = schemaless_reader(stream, schema, None)
+            fields = FASTEST.read(stream, schema, {"writer": names_in(schema), "reader": {}}, None, {})
         except Exception as error:
             raise UndecodableRecord(unreadable_field(value[PREFIX_LENGTH:], schema, error)) from error
         if stream.tell() != len(value) and version.name not in self._stop_before:
@@ -208,24 +206,17 @@ def _check_value(value: bytes, check: Check | None) -> None:
         check(value[PREFIX_LENGTH:])
 
 
-def _encoder(schema: Any, buffer: io.BytesIO, to_plain: ToPlain) -> Encoder[Any]:
-    """Return the encoder that writes behind the prefix in `buffer`. Its names are local: it runs for each message."""
-    seek, truncate, content, write, start = (
-        buffer.seek,
-        buffer.truncate,
-        buffer.getvalue,
-        schemaless_writer,
-        PREFIX_LENGTH,
-    )
+def _encoder(schema: Any, prefix: bytes, to_plain: ToPlain) -> Encoder[Any]:
+    """Return the encoder that writes behind a prefix. Its names are local: it runs for each message."""
+    write, names, options = FASTEST.write, names_in(schema), dict[str, Any]()
 
     def encode(message: Message) -> bytes:
-        seek(start)
+        content = bytearray(prefix)
         try:
-            write(buffer, schema, to_plain(message))
+            write(content, to_plain(message), schema, names, "", options)
         except Exception as error:
             raise _unencodable(message, to_plain(message), schema, error) from error
-        truncate()
-        return content()
+        return bytes(content)
 
     return encode
 
