@@ -17,6 +17,7 @@ usage: python -m ensemble.embedded run|secure|path
   path    print the broker's directory
 """
 MakeBroker = Callable[[Path, Security | None], AbstractContextManager[Running]]
+AwaitSignal = Callable[[set[signal.Signals]], object]
 
 
 def _make_broker(directory: Path, security: Security | None) -> AbstractContextManager[Running]:
@@ -25,14 +26,16 @@ def _make_broker(directory: Path, security: Security | None) -> AbstractContextM
     return EmbeddedKafka(directory, security=security)
 
 
-def main(arguments: list[str], make_broker: MakeBroker = _make_broker) -> int:
+def main(
+    arguments: list[str], make_broker: MakeBroker = _make_broker, await_signal: AwaitSignal = signal.sigwait
+) -> int:
     """Do what the arguments say, and return the exit code."""
     try:
         match arguments:
             case ["run"]:
-                _run(make_broker)
+                _run(make_broker, await_signal)
             case ["secure"]:
-                _run_secure(make_broker)
+                _run_secure(make_broker, await_signal)
             case ["path"]:
                 _print(str(default_directory()))
             case _:
@@ -46,28 +49,29 @@ def main(arguments: list[str], make_broker: MakeBroker = _make_broker) -> int:
     return 0
 
 
-def _run(make_broker: MakeBroker) -> None:
+def _run(make_broker: MakeBroker, await_signal: AwaitSignal) -> None:
     bootstrap_servers = find_running(default_directory())
     if bootstrap_servers:
         _print(bootstrap_servers)
         return
     with make_broker(default_directory(), None) as running:
-        _print_and_wait(running.bootstrap_servers)
+        _print_and_wait(running.bootstrap_servers, await_signal)
 
 
-def _run_secure(make_broker: MakeBroker) -> None:
+def _run_secure(make_broker: MakeBroker, await_signal: AwaitSignal) -> None:
     home = default_directory().parent / "secure"
     security = Security(home)
     with make_broker(home / "kafka", security) as running:
         variables = security.environment(running.bootstrap_servers)
-        _print_and_wait("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
+        exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+        _print_and_wait(exports, await_signal)
 
 
-def _print_and_wait(text: str) -> None:
+def _print_and_wait(text: str, await_signal: AwaitSignal) -> None:
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     _print(text)
-    signal.sigwait(signals)
+    await_signal(signals)
 
 
 def _print(text: str) -> None:

@@ -177,7 +177,7 @@ def test_who_was_killed_or_stopped_or_let_go_is_no_unexpected_exit(assemble: Ass
     fleet.kill("order")
     assert fleet.stop_one("payment") == 4
     assert fleet.stop_one("inventory") == -signal.SIGTERM
-    fleet._children["shipping"].process.wait(60.0)
+    fleet._children["shipping"].process.wait(30.0)
 
     assert [(each.name, each.exit_code) for each in fleet.unexpected_exits()] == [("shipping", 7)]
     assert [fleet.exit_code(name) for name in names] == [-signal.SIGKILL, 4, -signal.SIGTERM, 7]
@@ -215,7 +215,7 @@ def test_one_that_was_started_again_counts_again(assemble: Assemble, end: Callab
     assert is_gone(first)
     assert fleet.is_alive("order")
     fleet._children["order"].send(signal.SIGKILL)
-    fleet._children["order"].process.wait(60.0)
+    fleet._children["order"].process.wait(30.0)
 
     assert [each.name for each in fleet.unexpected_exits()] == ["order"]
 
@@ -248,7 +248,7 @@ def test_a_release_put_in_place_ends_the_one_before_and_a_replacement_leaves_it(
     assert settings_in_log(fleet, "order", 1)["ENSEMBLE_HTTP_PORT"] == str(ports[1])
     assert (second.exit_code, fleet.members["order"].port) == (None, ports[1])
     second.send(signal.SIGTERM)
-    second.wait(60.0)
+    second.wait(30.0)
 
 
 def test_a_member_is_suspended_until_it_goes_on_or_ends(assemble: Assemble) -> None:
@@ -273,7 +273,7 @@ def await_pause(fleet: Fleet, name: str, *, is_paused: bool) -> bool:
 def test_a_signal_and_a_release_to_one_that_has_ended_do_nothing(assemble: Assemble) -> None:
     fleet = assemble("order", order="exit 5").fleet
     fleet.launch()
-    fleet._children["order"].process.wait(60.0)
+    fleet._children["order"].process.wait(30.0)
 
     fleet.release()
     fleet.pause("order")
@@ -285,6 +285,6 @@ def test_the_end_of_a_log_is_its_last_lines_however_long_it_is(assemble: Assembl
     fleet = assemble("order", order="seq 1 20000; printf 'not \\377 text'").fleet
     fleet.launch()
     child = fleet._children["order"]
-    child.process.wait(60.0)
+    child.process.wait(30.0)
 
     assert child.last_lines(3) == ["19999", "20000", "not \ufffd text"]

@@ -84,7 +84,7 @@ class Remote(NamedTuple):
         headers = {"Authorization": f"Bearer {authorization}"} if authorization else {}
         if length is not None:
             headers["Content-Length"] = str(length)
-        connection = HTTPConnection(urlsplit(settings["CONTROL_ROOM_LAUNCHER_URL"]).netloc, timeout=60)
+        connection = HTTPConnection(urlsplit(settings["CONTROL_ROOM_LAUNCHER_URL"]).netloc, timeout=30)
         connection.request("GET" if order is None else "POST", "/", order, headers)
         answer = connection.getresponse()
         body = answer.read()

@@ -38,7 +38,7 @@ def server(reply: bytes) -> Iterator[int]:
         thread = threading.Thread(target=serve)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(60)
+        thread.join(30)
 
 
 @pytest.mark.parametrize(
