@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,7 @@ from ensemble.embedded.running import Running
 from ensemble.embedded.security import Security
 from ensemble.embedded.storage import Jvm, format_storage
 from ensemble.free_ports import HOST, free_ports
-from ensemble.waiting import Reminder, ignore
+from ensemble.waiting import OnWait, Reminder, ignore
 
 LOGGING = Path(__file__).with_name("log4j2.yaml")
 START_LIMIT_S = 300.0
@@ -185,14 +185,9 @@ class EmbeddedKafka:
 
     def _await_ready(self, started: _Started, cluster_id: str, reminder: Reminder) -> None:
         probe = self._security.cluster_at if self._security else cluster_at
-        for left_s in until(START_LIMIT_S, STEP_S):
-            waited_s = START_LIMIT_S - left_s
-            reminder.remind(f"Kafka is still starting, for {waited_s:.0f} s now; it has {START_LIMIT_S:.0f} s")
-            if probe(HOST, started.ports.clients) == cluster_id:
-                return
-            if started.process.is_over:
-                break
-        raise self._failure()
+        process, port = started.process, started.ports.clients
+        if not await_start(lambda: probe(HOST, port) == cluster_id, lambda: process.is_over, reminder.remind):
+            raise self._failure()
 
     def _failure(self) -> EmbeddedKafkaError:
         taken = taken_address(self._layout)
@@ -204,6 +199,18 @@ class EmbeddedKafka:
         return EmbeddedKafkaError(
             f"{reason}. Its log is {self._layout.log}; if its data are damaged, remove {self._layout.directory}."
         )
+
+
+def await_start(serves: Callable[[], bool], is_over: Callable[[], bool], report: OnWait) -> bool:
+    """Return whether a broker serves clients: False as soon as it has ended, or has not come so far in its time."""
+    for left_s in until(START_LIMIT_S, STEP_S):
+        waited_s = START_LIMIT_S - left_s
+        report(f"Kafka is still starting, for {waited_s:.0f} s now; it has {START_LIMIT_S:.0f} s")
+        if serves():
+            return True
+        if is_over():
+            return False
+    return False
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Looks at and ends processes of the operating system that are not our children."""
 
 import contextlib
+from collections.abc import Callable
 
 from ensemble.clock import until
 from ensemble.embedded.supervisor import STOP_LIMIT_S
@@ -36,23 +37,23 @@ def is_alive(pid: int, started: float) -> bool:
         return False
 
 
-def suspend(pid: int) -> None:
+def suspend(pid: int, limit_s: float = _SUSPEND_LIMIT_S) -> None:
     """Stop a process without ending it, and return when it stands still: on a busy machine it goes on for a moment.
 
-    Raises TimeoutError if it does not stop within a minute, psutil.NoSuchProcess if it is gone.
+    Raises TimeoutError if it does not stop within the limit, psutil.NoSuchProcess if it is gone.
     """
     process = psutil.Process(pid)
     process.suspend()
-    for _ in until(_SUSPEND_LIMIT_S, _LOOK_EVERY_S):
+    for _ in until(limit_s, _LOOK_EVERY_S):
         if process.status() == psutil.STATUS_STOPPED:
             return
-    raise TimeoutError(f"process {pid} has not stood still for {_SUSPEND_LIMIT_S:g} s after SIGSTOP")
+    raise TimeoutError(f"process {pid} has not stood still for {limit_s:g} s after SIGSTOP")
 
 
-def end(pid: int, grace_s: float) -> None:
+def end(pid: int, grace_s: float, process_of: Callable[[int], psutil.Process] = psutil.Process) -> None:
     """End a process that is not our child, forcibly after the grace, and wait until it is gone."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
+        process = process_of(pid)
         if grace_s:
             process.terminate()
             with contextlib.suppress(psutil.TimeoutExpired):

@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from ensemble.embedded.supervisor import STOP_LIMIT_S
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 STEP_S = 0.02
+_END_LIMIT_S = STOP_LIMIT_S + 5
+"""For a supervisor, which kills a broker that has not stopped by itself."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class BrokerProcess:
         if self.supervisor.stdin:
             self.supervisor.stdin.close()
         try:
-            self.supervisor.wait(STOP_LIMIT_S + 5)
+            self.supervisor.wait(_END_LIMIT_S)
         except subprocess.TimeoutExpired:
             self.kill()
         self._close()
@@ -76,7 +79,7 @@ def lock(layout: Layout) -> int:
     """Take the directory for one broker; wait for a broker that is stopping, and end an orphaned one."""
     descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(descriptor, layout)
+        take(descriptor, layout)
     except EmbeddedKafkaError:
         os.close(descriptor)
         raise
@@ -86,9 +89,23 @@ def lock(layout: Layout) -> int:
     return descriptor
 
 
-def _take(descriptor: int, layout: Layout) -> None:
-    for _ in until(STOP_LIMIT_S + 5, STEP_S):
-        if _try_lock(descriptor):
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def take(
+    descriptor: int, layout: Layout, try_lock: Callable[[int], bool] = _try_lock, limit_s: float = _END_LIMIT_S
+) -> None:
+    """Lock the directory, and note this process as its owner.
+
+    Raises EmbeddedKafkaError at once if its owner lives, else if its broker has not stopped within the limit.
+    """
+    for _ in until(limit_s, STEP_S):
+        if try_lock(descriptor):
             break
         if _is_owned(layout):
             raise _in_use(layout)
@@ -108,11 +125,3 @@ def _is_owned(layout: Layout) -> bool:
     """Return whether the process that took the lock is alive; if not, its broker is about to stop."""
     owner = layout.lock.read_text(encoding="utf-8")
     return owner.isdigit() and exists(int(owner))
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

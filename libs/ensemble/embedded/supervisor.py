@@ -28,7 +28,7 @@ class System:
     on_signal = staticmethod(signal.signal)
     limits_of = staticmethod(resource.getrlimit)
     set_limit = staticmethod(resource.setrlimit)
-    start = staticmethod(subprocess.Popen)
+    start: "type[subprocess.Popen[bytes]]" = subprocess.Popen
 
 
 def main(note: str, command: list[str], stop_limit_s: float = STOP_LIMIT_S, system: type[System] = System) -> int:

@@ -65,7 +65,9 @@ def interrupts() -> Iterator[list[int]]:
 
 def what_is_told(command: str, security: Security) -> str:
     environment = security.environment("127.0.0.1:9092").items()
-    return "127.0.0.1:9092\n" if command == "run" else "".join(f"export {name}={value}\n" for name, value in environment)
+    return (
+        "127.0.0.1:9092\n" if command == "run" else "".join(f"export {name}={value}\n" for name, value in environment)
+    )
 
 
 @pytest.mark.parametrize("command", ["run", "secure"])

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from typing import Any
 
 import psutil
 import pytest
@@ -44,7 +45,7 @@ def test_a_process_that_has_ended_is_not_alive_though_nobody_has_asked_for_its_e
 
 def test_a_process_that_is_suspended_stands_still_when_that_returns() -> None:
     with subprocess.Popen([sys.executable, "-S", "-E", "-c", "while True: pass"]) as process:
-        suspend(process.pid)
+        suspend(process.pid, limit_s=30.0)
         state = psutil.Process(process.pid).status()
         end(process.pid, grace_s=0)
     assert state == psutil.STATUS_STOPPED
@@ -59,3 +60,35 @@ def test_a_process_is_ended_with_a_grace_or_at_once(grace_s: float, words: bytes
         end(process.pid, grace_s)
         assert not is_alive(process.pid, started)
         assert process.stdout.read() == words
+
+
+class Recorded:
+    """Stands in a process's place, which ends only when it is killed."""
+
+    def __init__(self) -> None:
+        self.asked = list[object]()
+
+    def terminate(self) -> None:
+        self.asked.append("terminate")
+
+    def kill(self) -> None:
+        self.asked.append("kill")
+
+    def wait(self, limit_s: float) -> None:
+        self.asked.append(limit_s)
+        if self.asked[0] == "terminate" or len(self.asked) > 2:
+            raise psutil.TimeoutExpired(limit_s)
+
+
+@pytest.mark.parametrize(("grace_s", "asked"), [(0, ["kill", 15.0]), (1.0, ["terminate", 1.0, "kill", 15.0])])
+def test_a_process_that_does_not_end_is_killed_after_its_grace(grace_s: float, asked: list[object]) -> None:
+    process: Any = Recorded()
+    end(GONE, grace_s, {GONE: process}.__getitem__)
+    assert process.asked == asked
+
+
+def test_a_process_that_ends_in_its_grace_is_not_killed() -> None:
+    process: Any = Recorded()
+    process.wait = process.asked.append
+    end(GONE, 1.0, {GONE: process}.__getitem__)
+    assert process.asked == ["terminate", 1.0]
