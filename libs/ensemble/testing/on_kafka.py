@@ -98,10 +98,18 @@ class Outsider:
     """Writes a service's inputs and reads what became of them; use it in a `with`."""
 
     def __init__(
-        self, bootstrap: str, service: Service, reach: Callable[[str, Service], OutsiderClients] | None = None
+        self,
+        bootstrap: str,
+        service: Service,
+        reach: Callable[[str, Service], OutsiderClients] | None = None,
+        *,
+        limit_s: float = LIMIT_S,
     ) -> None:
-        """Reach the cluster and make the service's topics, and all others of its catalogue, or do as `reach` does."""
-        self.bootstrap, self.service = bootstrap, service
+        """Reach the cluster and make the service's topics, and all others of its catalogue, or do as `reach` does.
+
+        Nothing is waited for longer than `limit_s`.
+        """
+        self.bootstrap, self.service, self._limit_s = bootstrap, service, limit_s
         self.topics = topics.all_topics(service.catalogue, [service])
         self.shared, self.admin, self.producer, self._reader, self._group = (reach or _reach)(bootstrap, service)
         self._operator = OperatorDouble(ManualClock(1), lambda: uuid.uuid4().hex)
@@ -130,11 +138,11 @@ class Outsider:
 
     def flush(self) -> None:
         """Wait until Kafka has all that was written with `producer`."""
-        _require(self.producer.flush(LIMIT_S) == 0, f"Kafka did not take all records within {LIMIT_S:g} s")
+        _require(self.producer.flush(self._limit_s) == 0, f"Kafka did not take all records within {self._limit_s:g} s")
 
     def discard(self, key: str) -> None:
         """Do without the record that holds `key` back, as an operator, and wait until that is done."""
-        letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}")[-1]
+        letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}", self._limit_s)[-1]
         self.operate(self._operator.discard(letter))
 
     def pause_service(self) -> None:
@@ -151,9 +159,8 @@ class Outsider:
         for topic, value, key, _, partition in outputs:
             self.producer.produce(topic, value, key, partition)
         self.flush()
-        wait_for(
-            lambda: len(self._answers_to(operation)) == len(outputs), f"{type(operation).__name__} to be carried out"
-        )
+        what = f"{type(operation).__name__} to be carried out"
+        wait_for(lambda: len(self._answers_to(operation)) == len(outputs), what, self._limit_s)
 
     def _answers_to(self, operation: Operation) -> list[OperationDone]:
         answers = self.messages("operations", OperationDone)
@@ -193,9 +200,9 @@ class Outsider:
         """Return the errors with which records of `key` were given up."""
         return [headers_of(letter)["__streams.errors.message"].decode() for letter in self.letters(key)]
 
-    def until_done(self, limit_s: float = LIMIT_S) -> None:
+    def until_done(self, limit_s: float | None = None) -> None:
         """Wait until the group has committed all there is in its inputs."""
-        wait_for(lambda: self.all_committed, "all inputs to be committed", limit_s)
+        wait_for(lambda: self.all_committed, "all inputs to be committed", limit_s or self._limit_s)
 
     @property
     def all_committed(self) -> bool:
@@ -209,19 +216,19 @@ class Outsider:
 
     def committed(self) -> dict[TopicPlace, int]:
         """Return the group's offsets; an input that it never committed stands at 0."""
-        offsets = self._group.committed([TopicPartition(*place) for place in self.inputs], timeout=LIMIT_S)
+        offsets = self._group.committed([TopicPartition(*place) for place in self.inputs], timeout=self._limit_s)
         return {(place.topic, place.partition): max(place.offset, 0) for place in offsets}
 
     def ends(self, places: Iterable[TopicPlace]) -> dict[TopicPlace, int]:
         """Return the end of each partition, open transactions included."""
-        return high_watermarks(self.admin, places, LIMIT_S)
+        return high_watermarks(self.admin, places, self._limit_s)
 
     def _drain(self, place: TopicPlace, end: int) -> None:
         records, at = self._read.setdefault(place, []), self._at.get(place, 0)
         if at >= end:
             return
         self._reader.assign([TopicPartition(*place, at)])
-        limit = time.monotonic() + LIMIT_S
+        limit = time.monotonic() + self._limit_s
         while at < end:
             _require(time.monotonic() < limit, f"{place} cannot be read to {end}, only to {at}")
             record = self._reader.poll(0.05)
@@ -257,14 +264,14 @@ class LoopThread:
     What ended the loop before its time is raised at the end of the `with`.
     """
 
-    def __init__(self, loop: Loop) -> None:
-        self.loop = loop
+    def __init__(self, loop: Loop, *, limit_s: float = LIMIT_S) -> None:
+        self.loop, self._limit_s = loop, limit_s
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
         self.start()
-        wait_for(lambda: self.loop.is_ready or self.error, "the service to be ready")
+        wait_for(lambda: self.loop.is_ready or self.error, "the service to be ready", self._limit_s)
         if self.error is not None:
             raise self.error
         return self
@@ -290,8 +297,8 @@ class LoopThread:
 
     def join(self) -> None:
         """Wait for the end of the loop."""
-        self._thread.join(LIMIT_S)
-        _require(not self._thread.is_alive(), f"the service did not stop within {LIMIT_S:g} s")
+        self._thread.join(self._limit_s)
+        _require(not self._thread.is_alive(), f"the service did not stop within {self._limit_s:g} s")
 
     def _run(self) -> None:
         try:
@@ -336,13 +343,14 @@ class ServiceProcess:
         *,
         directory: Path | None = None,
         settings: Mapping[str, object] | None = None,
+        limit_s: float = LIMIT_S,
     ) -> None:
-        """Prepare a process of `command` in `directory`.
+        """Prepare a process of `command` in `directory`, which is waited for `limit_s` at most.
 
         `settings` are those of the runtime, such as `session_timeout_s`. Of this process's environment it gets all but
         `ENSEMBLE_...` and `KAFKA_...`.
         """
-        self._command, self._log, self._directory = [*command], log, directory
+        self._command, self._log, self._directory, self._limit_s = [*command], log, directory, limit_s
         variables = {f"ENSEMBLE_{key.upper()}": str(value) for key, value in (settings or {}).items()}
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("ENSEMBLE_", "KAFKA_"))},
@@ -368,9 +376,9 @@ class ServiceProcess:
         """What the process has written so far."""
         return self._log.read_text(errors="replace")
 
-    def until_logged(self, text: str, limit_s: float = LIMIT_S) -> None:
+    def until_logged(self, text: str, limit_s: float | None = None) -> None:
         """Wait until the process has written a text. Raises AssertionError, with the log's end, if it does not."""
-        wait_for(lambda: text in self.log or self.has_ended, f"{text!r} in the log", limit_s)
+        wait_for(lambda: text in self.log or self.has_ended, f"{text!r} in the log", limit_s or self._limit_s)
         if text not in self.log:
             raise AssertionError(f"the process ended without {text!r}: {self.log[-3000:]}")
 
@@ -390,9 +398,9 @@ class ServiceProcess:
         self.send_signal(signal.SIGTERM)
         return self.wait()
 
-    def wait(self, limit_s: float = LIMIT_S) -> int:
+    def wait(self, limit_s: float | None = None) -> int:
         """Wait for the process's end, and return its exit code. Raises subprocess.TimeoutExpired."""
-        return self._started().wait(limit_s)
+        return self._started().wait(limit_s or self._limit_s)
 
     @property
     def has_ended(self) -> bool:

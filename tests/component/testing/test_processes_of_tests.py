@@ -19,7 +19,7 @@ while True: time.sleep(0.05)"""
 
 def process(program: str, tmp_path: Path, **settings: object) -> ServiceProcess:
     command = [sys.executable, "-S", "-E", "-c", program]
-    return ServiceProcess(command, tmp_path / "log", "there:9092", directory=tmp_path, settings=settings)
+    return ServiceProcess(command, tmp_path / "log", "there:9092", directory=tmp_path, settings=settings, limit_s=30.0)
 
 
 def test_a_process_knows_the_settings_that_it_was_given_and_none_of_the_tests(

@@ -36,7 +36,7 @@ class LoopDouble:
 
 
 def thread_of(loop: Any) -> LoopThread:
-    return LoopThread(loop)
+    return LoopThread(loop, limit_s=30.0)
 
 
 def test_it_is_ready_when_its_block_begins_and_has_ended_behind_it() -> None:
