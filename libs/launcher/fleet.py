@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from ensemble.clock import until
 from ensemble.free_ports import free_ports
 from ensemble.waiting import OnWait, Reminder, ignore
 from launcher.service_process import CONTROL_ROOM, SANDBOX, SERVICES, Member, ServiceProcess, Start, start_python
@@ -73,6 +74,10 @@ def format_log_line(line: str) -> str:
     head = [str(fields.pop(name)) for name in ("timestamp", "level", "event") if name in fields]
     fields.pop("service", None)
     return " ".join([*head, *(f"{name}={value}" for name, value in fields.items())])
+
+
+def _list_reasons(waiting: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({why})" for name, why in waiting.items())
 
 
 class Fleet:
@@ -155,16 +160,15 @@ class Fleet:
 
     def await_ready(self, timeout_s: float = READY_LIMIT_S, on_wait: OnWait = ignore) -> None:
         """Return when all are ready; FleetError says who is not, and why. `on_wait` is told of it meanwhile."""
-        limit, reminder = time.monotonic() + timeout_s, Reminder(on_wait)
-        waiting = dict.fromkeys(self.members, "starting")
-        while waiting := {name: why for name in waiting if (why := self.state_of(name))}:
+        waiting, reminder = dict.fromkeys(self.members, "starting"), Reminder(on_wait)
+        for _ in until(timeout_s, _STEP_S):
+            waiting = {name: why for name in waiting if (why := self.state_of(name))}
+            if not waiting:
+                return
             if exits := self.unexpected_exits():
                 raise FleetError(str(exits[0]))
-            reasons = ", ".join(f"{name} ({why})" for name, why in waiting.items())
-            reminder.remind(reasons)
-            if time.monotonic() > limit:
-                raise FleetError(f"not ready after {timeout_s:g} s: {reasons}; logs are in {self.logs}")
-            time.sleep(_STEP_S)
+            reminder.remind(_list_reasons(waiting))
+        raise FleetError(f"not ready after {timeout_s:g} s: {_list_reasons(waiting)}; logs are in {self.logs}")
 
     def stop(self, timeout_s: float = STOP_LIMIT_S) -> None:
         """Stop all, services first, since they may still need the provider; return when all are gone."""

@@ -21,14 +21,14 @@ Assemble = Callable[..., Crew]
 
 def settings_in_log(fleet: Fleet, name: str, start: int = 0) -> dict[str, Any]:
     """Return what a member was told at one of its starts, which it writes to its log."""
-    for _ in until(60.0, 0.005):
+    for _ in until(30.0, 0.005):
         if len(lines := fleet.log(name).read_text().split("\n")[:-1]) > start:
             return dict(json.loads(lines[start]))
     raise AssertionError(f"{name} was told nothing")
 
 
 def await_line(fleet: Fleet, name: str, line: str) -> None:
-    for _ in until(60.0, 0.005):
+    for _ in until(30.0, 0.005):
         if line in fleet.log(name).read_text().splitlines():
             return
     raise AssertionError(f"{name} never wrote {line}")
@@ -88,7 +88,7 @@ def test_a_member_that_ends_before_it_is_ready_ends_the_start_with_its_last_line
     Ready.reasons.update(order="restoring")
 
     with pytest.raises(FleetError) as error:
-        crew.fleet.start(60.0)
+        crew.fleet.start(30.0)
 
     assert str(error.value) == "payment ended with exit code 3; last lines of its log:\n    bad settings"
     assert not crew.fleet.is_alive("order")
@@ -125,7 +125,7 @@ def test_a_member_that_was_ready_once_is_not_asked_again(assemble: Assemble) -> 
     fleet.launch()
     Ready.reasons.update(order="")
 
-    fleet.await_ready(60.0)
+    fleet.await_ready(30.0)
 
     assert Late.asked == ["payment"] * 3
 
@@ -136,7 +136,7 @@ def test_a_suspended_member_is_stopped_like_any_other(assemble: Assemble) -> Non
     order = fleet._children["order"]
     fleet.pause("order")
 
-    fleet.stop(60.0)
+    fleet.stop(30.0)
 
     assert order.exit_code == -signal.SIGTERM
 
@@ -267,7 +267,7 @@ def test_a_member_is_suspended_until_it_goes_on_or_ends(assemble: Assemble) -> N
 
 def await_pause(fleet: Fleet, name: str, *, is_paused: bool) -> bool:
     """A signal takes effect a little later than it is sent."""
-    return any(fleet.is_paused(name) == is_paused for _ in until(60.0, 0.005))
+    return any(fleet.is_paused(name) == is_paused for _ in until(30.0, 0.005))
 
 
 def test_a_signal_and_a_release_to_one_that_has_ended_do_nothing(assemble: Assemble) -> None:

@@ -58,7 +58,7 @@ def test_a_member_is_asked_where_it_says_how_it_is(health: ThreadingHTTPServer, 
 
 def answer_of(member: Member, token: str) -> str:
     """Return what the member answers; where it takes longer than a start is waited for, it is asked again."""
-    for _ in until(60.0):
+    for _ in until(30.0):
         if (answer := member.why_not_ready(token)) != "starting":
             return answer
     return "starting"
