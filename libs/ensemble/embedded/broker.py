@@ -124,8 +124,7 @@ class EmbeddedKafka:
     def restart(self) -> Running:
         """Start the broker again on its data and its ports, after a clean stop unless it was killed before."""
         last = self._running()
-        if not last.process.is_over:
-            last.process.stop()
+        last.process.stop()
         with _named(self._layout.directory):
             return self._launch(last.jvm, last.ports, Reminder(ignore))
 

@@ -13,9 +13,9 @@ THROWN = re.compile(r"^(?:Caused by: |Exception in thread \S+ )?[\w.$]+(?:Except
 NOT_BOUND = re.compile(r"bind to (?P<address>\S+): Address already in use")
 
 
-def is_full(directory: Path) -> bool:
+def is_full(directory: Path, free_bytes: Callable[[Path], int] = lambda place: shutil.disk_usage(place).free) -> bool:
     """Return whether the disk of a directory has no room for a broker's files, nor for its last words."""
-    return shutil.disk_usage(directory).free < _LEAST_BYTES
+    return free_bytes(directory) < _LEAST_BYTES
 
 
 def taken_address(layout: Layout) -> str | None:

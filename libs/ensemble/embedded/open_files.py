@@ -1,6 +1,7 @@
 """How many files a process may have open: a broker keeps several for each partition."""
 
 import resource
+from collections.abc import Callable
 
 from ensemble.embedded.errors import EmbeddedKafkaError
 
@@ -9,9 +10,9 @@ NEEDED = 1_000
 ENOUGH = 10_000
 
 
-def check_open_files() -> None:
+def check_open_files(limits_of: Callable[[int], tuple[int, int]] = resource.getrlimit) -> None:
     """Require that a broker may open the files that it needs. Raises EmbeddedKafkaError that names the limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = limits_of(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < NEEDED:
         raise EmbeddedKafkaError(
             f"A process may have {hard} files open here, and Kafka needs {NEEDED}. "

@@ -41,7 +41,8 @@ def _cluster_in(answer: bytes) -> str | None:
     return cluster if brokers else None
 
 
-def _text(answer: bytes, offset: int) -> tuple[str | None, int]:
-    (size,) = struct.unpack_from(">h", answer, offset)
+def _text(answer: bytes, offset: int) -> tuple[str, int]:
+    (size,) = struct.unpack_from(">h", answer, offset)  # -1 of a text that is not there
     start = offset + 2
-    return (None, start) if size < 0 else (answer[start : start + size].decode(), start + size)
+    end = start + max(size, 0)
+    return answer[start:end].decode(), end

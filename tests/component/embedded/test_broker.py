@@ -224,9 +224,21 @@ def test_the_last_words_of_a_broker_are_told_with_the_place_of_its_log(directory
         f"Kafka did not start: the disk is on fire. Its log is {directory}/server.log; "
         f"if its data are damaged, remove {directory}."
     )
+    with pytest.raises(EmbeddedKafkaError, match=r"^This broker was not started\.$"):
+        broker.pause()
     lookalike.plan(directory)
     with broker as running:
         assert find_running(directory) == running.bootstrap_servers, "what did not start holds the directory no more"
+
+
+def test_a_broker_that_has_ended_says_why(directory: Path, broker: EmbeddedKafka) -> None:
+    words = [broker.why_ended()]
+    with broker:
+        words.append(broker.why_ended())
+        broker.kill()
+        words.append(broker.why_ended())
+    assert words == ["", "", f"it left no error in {directory}/server.log"]
+    assert broker.why_ended() == ""
 
 
 def test_a_storage_that_cannot_be_formatted_leaves_the_directory_free(directory: Path, broker: EmbeddedKafka) -> None:

@@ -121,6 +121,19 @@ def test_a_broker_that_runs_already_is_told_and_none_is_started(
     assert stand.calls == []
 
 
+@pytest.mark.parametrize("command", ["run", "secure"])
+def test_a_broker_needs_a_cache_of_the_users(
+    kafka: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = kafka.parent / "file"
+    file.touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file))
+    assert main([command]) == 1
+    assert capsys.readouterr().err == (
+        f"The cache {file}/ensemble/kafka-4.3.1 cannot be written (Not a directory). Name another in XDG_CACHE_HOME.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "end"),
     [

@@ -47,3 +47,28 @@ def test_a_controller_that_ends_is_waited_for_no_longer(tmp_path: Path) -> None:
     controller: Any = Controller(log, grows=100, ends_after=3)
     _await_fencing(controller, controller)
     assert controller.looks == 3
+
+
+class Unmoved:
+    """A controller that has noted nothing, and is over when it was asked three times."""
+
+    metadata_size = 7
+
+    def __init__(self, log: Path) -> None:
+        self.controller_log, self.asked = log, 0
+
+    @property
+    def is_over(self) -> bool:
+        self.asked += 1
+        assert self.asked <= 3, "it is over"
+        return self.asked == 3
+
+
+@pytest.mark.parametrize("words", [None, "Fencing broker 1 (epoch 2)\n"])
+def test_what_the_controller_has_not_noted_is_waited_for_while_it_runs(tmp_path: Path, words: str | None) -> None:
+    log = tmp_path / "controller.log"
+    if words:
+        log.write_text(words)
+    controller: Any = Unmoved(log)
+    _await_fencing(controller, controller)
+    assert controller.asked == 3

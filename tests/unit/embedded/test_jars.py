@@ -1,10 +1,15 @@
 import hashlib
+import logging
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ensemble.embedded import EmbeddedKafkaError, Step, silent
-from ensemble.embedded.jars import Jar, JarCache, cache_directory, pinned_jars
+from ensemble.embedded.jars import Jar, JarCache, cache_directory, from_maven, pinned_jars
 
 CONTENT = b"a jar"
 PINNED = Jar("org.example", "broker", "1.0", hashlib.sha256(CONTENT).hexdigest())
@@ -165,3 +170,26 @@ def test_without_a_setting_the_cache_is_where_caches_are(monkeypatch: pytest.Mon
     monkeypatch.setenv("HOME", "/home/ann")
     expected = Path("/home/ann/.cache/ensemble/kafka-4.3.1")
     assert cache_directory({}) == cache_directory({"XDG_CACHE_HOME": ""}) == expected
+
+
+def test_a_jar_comes_from_its_place_in_the_maven_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a repository that gives each file the name of what was asked for
+    class Maven:
+        def __init__(self, repo_cache: Path) -> None:
+            self.asked = [str(repo_cache)]
+
+        def __getattr__(self, _: str) -> Callable[..., Any]:
+            return self.ask
+
+        def ask(self, *words: str) -> Any:
+            self.asked += words
+            return self
+
+        def resolve(self) -> str:
+            return "/".join(self.asked)
+
+    monkeypatch.setitem(sys.modules, "jgo.maven", SimpleNamespace(MavenContext=Maven))
+
+    # then
+    assert from_maven(PINNED, tmp_path) == tmp_path / "org.example" / "broker" / "1.0"
+    assert logging.getLogger("jgo").level == logging.ERROR

@@ -47,6 +47,12 @@ def test_takes_the_java_that_is_named(tmp_path: Path, name: str) -> None:
     assert find_java({"ENSEMBLE_JAVA": str(tmp_path / name)}) == java
 
 
+def test_takes_the_java_that_is_named_as_it_is_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java = java_in(tmp_path, "25.0.2")
+    monkeypatch.setenv("PATH", str(java.parent))
+    assert find_java({"ENSEMBLE_JAVA": "java"}) == java
+
+
 @pytest.mark.parametrize(("version", "expected"), [("11.0.2", "names a Java 11"), ("nonsense", "does not run as Java")])
 def test_refuses_a_named_java_that_will_not_do(tmp_path: Path, version: str, expected: str) -> None:
     java_in(tmp_path, version)

@@ -42,6 +42,11 @@ def test_a_full_disk_is_named_for_it_leaves_no_room_for_last_words(tmp_path: Pat
     assert words == [f"no space is left on the disk of {tmp_path}", "the first"]
 
 
+@pytest.mark.parametrize(("free", "expected"), [(999_999, True), (1_000_000, False)])
+def test_a_disk_is_full_below_a_megabyte(tmp_path: Path, free: int, *, expected: bool) -> None:
+    assert is_full(tmp_path, {tmp_path: free}.__getitem__) is expected
+
+
 def test_a_broker_that_has_written_nothing_left_no_error(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     assert cause_of_end(layout) == f"it left no error in {layout.log}"

@@ -23,7 +23,8 @@ def test_this_process_lives_and_another_start_is_another_process() -> None:
     assert exists(pid)
     assert abs(started - time.time()) < 86_400
     assert is_alive(pid, started)
-    assert not is_alive(pid, started - CLOCK_TOLERANCE_S - 1)
+    for off_s, lives in ((0.5, True), (CLOCK_TOLERANCE_S - 0.5, True), (CLOCK_TOLERANCE_S, False), (-9.0, False)):
+        assert is_alive(pid, started - off_s) is lives
 
 
 def test_a_process_that_is_gone_is_neither_there_nor_alive_nor_ended() -> None:

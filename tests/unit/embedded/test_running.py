@@ -52,7 +52,13 @@ def server(reply: bytes) -> Iterator[int]:
 )
 def test_an_answer_that_is_none_is_no_broker(reply: bytes) -> None:
     with server(reply) as port:
-        assert not cluster_at("127.0.0.1", port, answer_s=60.0)
+        assert not cluster_at("127.0.0.1", port, answer_s=30.0)
+
+
+def test_an_answer_is_read_up_to_a_limit() -> None:
+    reply = struct.pack(">i", 2_000_000) + answer(1, b"the-cluster")[4:].ljust(1_000_000, b"\0")
+    with server(reply) as port:
+        assert cluster_at("127.0.0.1", port, answer_s=30.0) == "the-cluster"
 
 
 def test_several_brokers_answer_like_one() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ensemble.embedded import EmbeddedKafkaError, Security
 from ensemble.embedded.layout import Layout
-from ensemble.embedded.storage import Jvm, format_storage
+from ensemble.embedded.storage import CHECKPOINT, Jvm, format_storage, new_cluster_id
 
 NO_JAVA = Jvm(Path("no-java"), "no.jar")
 
@@ -42,3 +42,62 @@ def test_a_machine_too_busy_to_format_in_time_is_told_in_a_few_words(tmp_path: P
         format_storage(layout, Jvm(java, "a.jar:" * 1000), Security(tmp_path), limit_s=0.2)
 
     assert "a.jar" not in str(refused.value)
+
+
+JAVA_FAILS = """#!/bin/sh
+echo {words}
+exit 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("on stdout", "on stdout"),
+        ("on stdout; echo on stderr >&2", "on stderr"),
+        ("x" * 500, "x" * 400),
+    ],
+)
+def test_what_kafka_says_when_it_cannot_format_its_storage_is_told(tmp_path: Path, words: str, told: str) -> None:
+    # given
+    java, layout = tmp_path / "java", Layout(tmp_path / "kafka")
+    java.write_text(JAVA_FAILS.format(words=words))
+    java.chmod(0o755)
+    layout.make()
+
+    # when
+    with pytest.raises(EmbeddedKafkaError) as refused:
+        format_storage(layout, Jvm(java, "a.jar"), Security(tmp_path))
+
+    # then nothing of it is left
+    assert str(refused.value) == f"Kafka could not format its storage in {layout.data}: {told}"
+    assert [path.name for path in layout.directory.iterdir()] == ["output.log"]
+
+
+def test_a_java_that_is_none_cannot_format(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "kafka")
+    layout.make()
+    with pytest.raises(EmbeddedKafkaError) as refused:
+        format_storage(layout, Jvm(tmp_path / "no-java", ""), Security(tmp_path))
+    assert str(refused.value) == (
+        f"The Java at {tmp_path}/no-java does not work ([Errno 2] No such file or directory: '{tmp_path}/no-java'). "
+        "Try ENSEMBLE_JAVA=bundled."
+    )
+
+
+def test_the_storage_holds_what_kafka_needs_to_know_of_itself(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    cluster_id = format_storage(layout, NO_JAVA)
+    names = ["version", "node.id", "cluster.id", "directory.id"]
+    lines = [line.split("=") for line in (layout.data / "meta.properties").read_text().splitlines()]
+    assert [name for name, _ in lines] == names
+    assert [value for _, value in lines[:3]] == ["1", "1", cluster_id]
+    assert lines[3][1] != cluster_id
+    assert (layout.data / CHECKPOINT.name).read_bytes() == CHECKPOINT.read_bytes()
+
+
+def test_ids_of_clusters_are_short_and_none_is_taken_for_an_option() -> None:
+    ids = [new_cluster_id() for _ in range(2_000)]
+    assert {len(each) for each in ids} == {22}
+    assert [each for each in ids if each.startswith("-")] == []
+    assert len(set(ids)) == 2_000
