@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import pytest
 
 from ensemble.extras import imports_of_extra
 from ensemble.testing.containers import DEFAULT_IMAGE, ApacheKafkaContainer
+
+if TYPE_CHECKING:
+    from ensemble.embedded import EmbeddedKafka
 
 Choice = Literal["env", "containers", "embedded"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
@@ -98,7 +101,10 @@ def cluster_for_tests(choice: KafkaChoice, directory: Path) -> Iterator[Cluster]
         with container() as kafka:
             yield Cluster(kafka.bootstrap_servers, kafka)
     else:
-        yield from _embedded(directory)
+        from ensemble.embedded import EmbeddedKafka  # a project that tests on containers has no need of it
+
+        with own_cluster(EmbeddedKafka(directory)) as cluster:
+            yield cluster
 
 
 def is_in_container(choice: KafkaChoice, pull: Callable[[], bool]) -> bool:
@@ -106,12 +112,11 @@ def is_in_container(choice: KafkaChoice, pull: Callable[[], bool]) -> bool:
     return choice.kafka == "containers" and (not choice.or_embedded or pull())
 
 
-def _embedded(directory: Path) -> Iterator[Cluster]:
-    from ensemble.embedded import EmbeddedKafka, on_stderr  # a project that tests on containers has no need of it
-
-    broker = EmbeddedKafka(directory)
+@contextmanager
+def own_cluster(broker: EmbeddedKafka) -> Iterator[Cluster]:
+    """Run a broker, and leave nothing of it."""
     try:
-        yield Cluster(broker.start(on_stderr).bootstrap_servers, broker)
+        yield Cluster(broker.start().bootstrap_servers, broker)
     finally:
         broker.kill()  # what a thousand partitions would take seconds to write down is erased at once
         broker.stop()

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from ensemble.clock import until
 from ensemble.errors import ConfigurationError, EnsembleError
 from ensemble.extras import imports_of_extra
 from ensemble.free_ports import HOST, free_ports
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 DEFAULT_IMAGE: Final = "apache/kafka:4.3.1"
 STARTED: Final = b"Kafka Server started"
 
-_START_LIMIT_S: Final = 300.0
 _STEP_S: Final = 0.2
 _PORT: Final = 9092
 
@@ -50,11 +49,16 @@ class ApacheKafkaContainer:
         users: Mapping[str, str] | None = None,
         heap: str = "512m",
         make: Callable[[str], DockerContainer] | None = None,
+        *,
+        start_limit_s: float = 300.0,
     ) -> None:
-        """Start nothing yet. `make` returns the container of an image, by default testcontainers' own."""
+        """Start nothing yet. `make` returns the container of an image, by default testcontainers' own.
+
+        A broker that has not started within `start_limit_s` is taken for one that hangs.
+        """
         self.image = image or os.environ.get("KAFKA_IMAGE") or DEFAULT_IMAGE
         self._users, self._heap = dict(users or {}), heap
-        self._make = make or _docker_container
+        self._make, self._start_limit_s = make or _docker_container, start_limit_s
         self._container: DockerContainer | None = None
         self._address, self._starts = "", 0
 
@@ -131,14 +135,14 @@ class ApacheKafkaContainer:
     def _await_started(self) -> None:
         """Wait for the line of this start; the log keeps those of earlier starts, so they are counted."""
         self._starts += 1
-        container, limit = self._wrapped(), time.monotonic() + _START_LIMIT_S
-        while (log := container.logs()).count(STARTED) < self._starts:
+        container = self._wrapped()
+        for _ in until(self._start_limit_s, _STEP_S):
+            if container.logs().count(STARTED) >= self._starts:
+                return
             container.reload()
             if container.status == "exited":
                 raise ContainerError(f"{self.image} did not start: {_cause(container.logs())}")
-            if time.monotonic() > limit:
-                raise ContainerError(f"{self.image} did not start within {_START_LIMIT_S:g} s: {_cause(log)}")
-            time.sleep(_STEP_S)
+        raise ContainerError(f"{self.image} did not start within {self._start_limit_s:g} s: {_cause(container.logs())}")
 
 
 def broker_settings(address: str, users: Mapping[str, str]) -> dict[str, str]:

@@ -20,12 +20,15 @@ from ensemble.free_ports import HOST, free_ports
 from ensemble.testing.clusters import (
     Engine,
     choose,
+    cluster_for_tests,
+    container,
     detect_engine,
     disable_unavailable_reaper,
     image,
     is_engine_listening,
     pull,
 )
+from ensemble.testing.containers import ContainerError
 
 
 @contextmanager
@@ -72,6 +75,16 @@ def test_an_engine_is_asked_for_the_image(monkeypatch: pytest.MonkeyPatch, image
         monkeypatch.setenv("DOCKER_HOST", address)
         assert detect_engine() is found
         assert str(choose(None, {}, detect_engine)).startswith("kafka: a/kafka:1 in a container")
+
+
+def test_what_an_engine_does_not_make_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KAFKA_IMAGE", "a/kafka:1")
+    monkeypatch.setattr(testcontainers_config, "ryuk_disabled", True)
+    with engine("a/kafka:1") as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        for runs in (container(), cluster_for_tests(choose("containers", {}, detect_engine), tmp_path)):
+            with pytest.raises(ContainerError, match=r"^a/kafka:1 cannot be run: no way out$"), runs:
+                pytest.fail("nothing runs")
 
 
 @pytest.mark.parametrize(("images", "is_here"), [(["a/kafka:1"], True), ([], False)])

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import pytest
 
+from ensemble.embedded import EmbeddedKafkaError
 from ensemble.errors import ConfigurationError
 from ensemble.free_ports import HOST, free_ports
 from ensemble.testing.clusters import (
@@ -16,6 +18,7 @@ from ensemble.testing.clusters import (
     choose,
     cluster_for_tests,
     is_in_container,
+    own_cluster,
 )
 from ensemble.testing.containers import ApacheKafkaContainer
 
@@ -86,3 +89,49 @@ def test_a_broker_is_ill_treated_where_it_is_ours() -> None:
     assert Cluster("there:9092", broker).broker is broker
     with pytest.raises(pytest.skip.Exception, match="this one is not ours to kill"):
         _ = Cluster("there:9092").broker
+
+
+class BrokerDouble:
+    """Notes what is done with it, and does not start if it has a reason."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.done, self._error = list[str](), error
+
+    def start(self) -> SimpleNamespace:
+        self.done.append("start")
+        if self._error:
+            raise self._error
+        return SimpleNamespace(bootstrap_servers="here:1")
+
+    def kill(self) -> None:
+        self.done.append("kill")
+
+    def stop(self) -> None:
+        self.done.append("stop")
+
+    def erase(self) -> None:
+        self.done.append("erase")
+
+
+def test_a_broker_of_the_tests_own_is_gone_with_its_data_behind_them() -> None:
+    broker: Any = BrokerDouble()
+    with own_cluster(broker) as cluster:
+        assert cluster == Cluster("here:1", broker)
+        assert broker.done == ["start"]
+    assert broker.done == ["start", "kill", "stop", "erase"]
+
+
+def test_a_broker_that_does_not_start_leaves_nothing_either() -> None:
+    broker: Any = BrokerDouble(RuntimeError("no Java"))
+    with pytest.raises(RuntimeError, match="no Java"), own_cluster(broker):
+        pytest.fail("it does not run")
+    assert broker.done == ["start", "kill", "stop", "erase"]
+
+
+def test_an_embedded_broker_is_asked_for_where_it_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    choice, own = choose("embedded", {}, never_asked), tmp_path / "kafka"
+    with pytest.raises(EmbeddedKafkaError, match="Name another in XDG_CACHE_HOME"), cluster_for_tests(choice, own):
+        pytest.fail("it has no place for its jars")
+    assert own.exists()

@@ -208,3 +208,11 @@ def test_a_password_is_escaped_for_both_files_that_it_goes_through() -> None:
     assert r'user_alice="not \\"so\\" simple\\\\" user_bob="b";' in login
     assert "CLIENTS:SASL_PLAINTEXT" in settings["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]
     assert settings["KAFKA_LISTENER_NAME_CLIENTS_SASL_ENABLED_MECHANISMS"] == "PLAIN"
+
+
+def test_a_broker_that_never_starts_is_waited_for_no_longer_than_its_limit() -> None:
+    engine = EngineDouble(b"java.io.IOException: slow")
+    engine.start = lambda: None  # type: ignore[method-assign]  # it never says that it has
+    with pytest.raises(ContainerError, match=r"^an/image did not start within 0 s: java\.io\.IOException: slow$"):
+        broker_on(engine, start_limit_s=0).start()
+    assert engine.done == ["reload", "stop"]
