@@ -63,6 +63,15 @@ def interrupts() -> Iterator[list[int]]:
     signal.signal(signal.SIGINT, before)
 
 
+class Pipe(StringIO):
+    """Shows what is written to it once it is flushed."""
+
+    shown = ""
+
+    def flush(self) -> None:
+        self.shown = self.getvalue()
+
+
 def what_is_told(command: str, security: Security) -> str:
     environment = security.environment("127.0.0.1:9092").items()
     return (
@@ -94,14 +103,14 @@ def test_it_tells_where_its_broker_is_and_waits_for_its_own_end(
 
 def test_a_signal_ends_it(kafka: Path, interrupts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     # given
-    printed = StringIO()
+    printed = Pipe()
     monkeypatch.setattr(sys, "stdout", printed)
     stand, codes = Stand(), list[int]()
     thread = threading.Thread(target=lambda: codes.append(main(["run"], stand)), daemon=True)
 
     # when it has said where the broker is
     thread.start()
-    assert any(printed.getvalue() for _ in until(LIMIT_S, 0.01))
+    assert any(printed.shown for _ in until(LIMIT_S, 0.01))
     signal.pthread_kill(thread.ident or 0, signal.SIGINT)
     thread.join(LIMIT_S)
 

@@ -51,7 +51,7 @@ def test_a_module_runs_with_the_environment_that_its_parent_sends(package: str, 
     watched, out = Event(), tmp_path / "out"
     main(package, [str(out), "more"], BytesIO(b'{"CHILD_A": "sent"}\nrest'), watched.set)
     assert json.loads(out.read_text()) == [[str(out), "more"], "sent", "__main__"]
-    assert watched.wait(30)
+    assert watched.wait(60)
 
 
 def test_a_module_whose_parent_is_gone_before_it_said_anything_does_not_run(package: str, tmp_path: Path) -> None:
@@ -89,6 +89,6 @@ def test_a_child_is_a_python_of_its_own_in_a_group_of_its_own_that_waits_for_its
     assert os.getpgid(child.pid) == child.pid
     assert child.poll() is None
     child.stdin.write(json.dumps({"CHILD_A": "sent"}).encode() + b"\n")
-    code = child.wait(30)
+    code = child.wait(60)
     child.stdin.close()
     assert (code, (tmp_path / "log").read_text()) == (3, "sent\n")

@@ -67,7 +67,7 @@ def test_tries_again_when_a_download_breaks_off(tmp_path: Path) -> None:
         attempts.append(into)
         return no_network(jar, into) if len(attempts) == 1 else delivered(jar, into)
 
-    JarCache(tmp_path, (PINNED,), breaks_off_once).fill(silent)
+    JarCache(tmp_path / "a" / "b", (PINNED,), breaks_off_once).fill(silent)
 
     assert len(attempts) == 2
 

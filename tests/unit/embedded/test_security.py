@@ -110,6 +110,12 @@ def test_secrets_that_cannot_be_written_are_refused_with_what_to_do(tmp_path: Pa
     assert str(refusal.value) == f"{tmp_path}/ca.key exists already; remove it, or name another directory"
 
 
+def test_a_password_is_made_once_and_kept_where_there_was_no_directory(tmp_path: Path) -> None:
+    ann, again, bob = (password(tmp_path / "a" / "b", user) for user in ("ann", "ann", "bob"))
+    assert (ann == again, ann == bob, len(ann)) == (True, False, 32)
+    assert (tmp_path / "a" / "b" / "ann.password").read_text() == f"{ann}\n"
+
+
 def test_what_is_missing_is_made_once(tmp_path: Path) -> None:
     security = Security(tmp_path / "secure")
     security.prepare()
