@@ -37,14 +37,16 @@ class Pipe:
 class ChildDouble:
     """A child that has ended, or waits for its end with patience or without."""
 
-    pid = 0
+    pid = 2**22 + 1
+    """More than a system has."""
+    exit_code: int | None = 0
 
     def __init__(self, module: str = "", *, hears: bool = True, pipe: Pipe | None = None) -> None:
         self.module, self.stdin, self.asked = module, pipe, list[object]()
         self._hears = hears
 
-    def poll(self) -> int:
-        return 0
+    def poll(self) -> int | None:
+        return self.exit_code
 
     def wait(self, timeout: float | None = None) -> int:
         self.asked.append(timeout)
@@ -102,6 +104,12 @@ def test_a_module_writes_to_its_log_behind_what_is_there(tmp_path: Path) -> None
     assert [each.last_lines(1) for each in processes] == [["start 2"]] * 2
 
 
+def test_a_child_that_is_gone_is_not_suspended(tmp_path: Path) -> None:
+    child = ChildDouble()
+    for child.exit_code in (0, None):
+        assert not process_of(child, tmp_path).is_paused
+
+
 class Peers(list[ChildDouble]):
     """The children of a fleet, in the order of their starts."""
 
@@ -110,7 +118,7 @@ class Peers(list[ChildDouble]):
         return self[-1]
 
 
-@pytest.mark.parametrize(("limit_s", "least", "most"), [(0, 0.1, 0.1), (50.0, 0.1, 50.0)])
+@pytest.mark.parametrize(("limit_s", "least", "most"), [(0, 0.1, 0.1), (90.0, 1.0, 90.0)])
 def test_a_fleet_waits_for_each_of_its_children_in_what_is_left_of_the_time(
     tmp_path: Path, limit_s: float, least: float, most: float
 ) -> None:
