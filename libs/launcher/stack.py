@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import psutil
 
@@ -20,8 +20,18 @@ from launcher.fleet import Fleet
 from launcher.remote_control import RemoteControl
 from launcher.service_process import CONTROL_ROOM, Member
 
+if TYPE_CHECKING:
+    from ensemble.embedded import EmbeddedKafka
+
 _HEAP = "512m"
 Connect = Callable[[str], ClusterClient]
+MakeBroker = Callable[[Path], "EmbeddedKafka"]
+
+
+def _make_broker(directory: Path) -> EmbeddedKafka:
+    from ensemble.embedded import EmbeddedKafka  # a cluster that is there already needs none of it
+
+    return EmbeddedKafka(directory, heap=_HEAP)
 
 
 @dataclass
@@ -71,13 +81,20 @@ class Stack:
 
     access: ClusterClient
 
-    def __init__(self, plan: StackPlan, on_step: OnWait = ignore, connect: Connect | None = None) -> None:
+    def __init__(
+        self,
+        plan: StackPlan,
+        on_step: OnWait = ignore,
+        connect: Connect | None = None,
+        make_broker: MakeBroker = _make_broker,
+    ) -> None:
         """Take a plan; nothing is started yet. `on_step` is told what is done, and what is waited for.
 
-        `connect` returns a client of a cluster that has all topics then, by default as the plan says.
+        `connect` returns a client of a cluster that has all topics then, by default as the plan says. `make_broker`
+        returns the broker of a directory.
         """
         self._plan, self._on_step, self._closing = plan, on_step, ExitStack()
-        self._connect = connect or self._open
+        self._connect, self._make_broker = connect or self._open, make_broker
         bootstrap = plan.kafka.bootstrap_servers
         self.fleet = Fleet(bootstrap, plan.directory, plan.members, plan.environment, token=plan.token)
         self.times = Times()
@@ -123,13 +140,11 @@ class Stack:
         self.fleet.launch()
 
     def _start_broker(self) -> str:
-        from ensemble.embedded import EmbeddedKafka
-
-        broker = EmbeddedKafka(self._plan.directory / "kafka", heap=_HEAP)
+        broker = self._make_broker(self._plan.directory / "kafka")
         self._closing.callback(broker.stop)
         self.fleet.watch_broker(broker.why_ended)
         self._launch()
-        return broker.start(lambda step: self._on_step(str(step)) if _is_news(step) else None).bootstrap_servers
+        return broker.start(lambda step: self._on_step(str(step)) if step.is_complete else None).bootstrap_servers
 
     def _on_wait(self, reason: str) -> None:
         self._on_step(f"waiting for {reason}")
@@ -160,8 +175,3 @@ def require_topics(rows: Iterable[TopicSummary], bootstrap: str) -> None:
 
 def _replication(access: ClusterClient) -> int:
     return min(3, len(access.brokers()))
-
-
-def _is_news(step: object) -> bool:
-    """Return whether a progress line is worth showing; of counts only the last one is."""
-    return getattr(step, "is_complete", True) or getattr(step, "total", 0) == 0

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ensemble.embedded import OnProgress, Step
 from ensemble.free_ports import free_ports
 from ensemble.operations import NotPossible, required_topics
 from ensemble.settings import KafkaSettings
-from launcher import CONTROL_ROOM, FleetError, Stack, StackPlan
-from launcher.stack import Times, _is_news, _replication, open_with_topics, require_topics
+from launcher import CONTROL_ROOM, Fleet, FleetError, Stack, StackPlan
+from launcher.stack import Times, _replication, open_with_topics, require_topics
 from services.app import APP
 from tests.component.launcher.conftest import Crew, Ready
 from tests.component.launcher.test_fleet import is_gone, settings_in_log
@@ -47,6 +49,58 @@ def test_all_is_up_within_the_block_and_gone_after_it(tmp_path: Path) -> None:
     assert not any("CONTROL_ROOM_LAUNCHER_TOKEN" in each for each in told)
     assert list(stage.times.spent) == ["topics", "services"]
     assert all(0 <= seconds < 300 for seconds in stage.times.spent.values())
+
+
+class Broker:
+    """A broker in memory, which tells what has become of the members when it is asked to do something."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.done, self.reason = list[tuple[str, list[bool]]](), ""
+        self._fleet = fleet
+
+    def start(self, on_progress: OnProgress) -> SimpleNamespace:
+        self._note("start")
+        for step in (Step("fetching", 1, 2), Step("fetching", 2, 2), Step("starting")):
+            on_progress(step)
+        return SimpleNamespace(bootstrap_servers="own:1")
+
+    def stop(self) -> None:
+        self._note("stop")
+
+    def why_ended(self) -> str:
+        return self.reason
+
+    def _note(self, what: str) -> None:
+        self.done.append((what, [self._fleet.is_alive(name) for name in self._fleet.members]))
+
+
+def with_broker(stage: Stack, directory: Path, told: list[str]) -> tuple[Stack, Any, list[Path]]:
+    """Return the stack with a broker of its own instead of a cluster, that broker, and where it was made."""
+    plan = replace(stage._plan, kafka=KafkaSettings(bootstrap_servers=None))
+    made = list[Path]()
+
+    def make(place: Path) -> Any:
+        made.append(place)
+        return broker
+
+    own = Stack(plan, told.append, lambda address: SimpleNamespace(bootstrap_servers=address), make)  # type: ignore[arg-type,return-value]  # all that is asked of it
+    own.fleet.start_with(stage.fleet._start)
+    broker = Broker(own.fleet)
+    return own, broker, made
+
+
+def test_members_load_while_their_own_broker_starts_and_are_gone_before_it(tmp_path: Path) -> None:
+    told = list[str]()
+    with stack(tmp_path) as stage:
+        own, broker, made = with_broker(stage, tmp_path, told)
+        with own:
+            settings = [settings_in_log(own.fleet, name)["KAFKA_BOOTSTRAP_SERVERS"] for name in own.fleet.members]
+            assert (settings, own.bootstrap, made) == (["own:1", "own:1"], "own:1", [tmp_path / "kafka"])
+            broker.reason = "no space"
+            assert [str(each) for each in own.fleet.unexpected_exits()] == ["Kafka has ended: no space"]
+    assert broker.done == [("start", [True, True]), ("stop", [False, False])]
+    assert told == ["fetching 2/2", "starting"], "of counts the last one alone"
+    assert list(own.times.spent) == ["Kafka", "topics", "services"]
 
 
 def test_in_a_demonstration_the_control_room_alone_is_given_the_remote_control(tmp_path: Path) -> None:
@@ -130,20 +184,6 @@ def test_what_is_waited_for_is_a_step_that_is_told(tmp_path: Path) -> None:
 def test_topics_have_up_to_three_replicas(brokers: int, replication: int) -> None:
     access: Any = SimpleNamespace(brokers=lambda: list(range(brokers)))
     assert _replication(access) == replication
-
-
-@pytest.mark.parametrize(
-    ("step", "is_news"),
-    [
-        (SimpleNamespace(), True),
-        (SimpleNamespace(is_complete=True, total=9), True),
-        (SimpleNamespace(is_complete=False, total=0), True),
-        (SimpleNamespace(is_complete=False, total=1), False),
-        (SimpleNamespace(is_complete=False), True),
-    ],
-)
-def test_of_counts_only_the_last_one_is_shown(step: object, *, is_news: bool) -> None:
-    assert _is_news(step) is is_news
 
 
 def test_topics_that_differ_from_the_catalogue_are_named() -> None:
