@@ -29,6 +29,7 @@ class Controller:
     @property
     def metadata_size(self) -> int:
         self.looks += 1
+        assert self.looks <= 2 * self._ends_after, "it is looked at without end"
         return min(self.looks, self._grows)
 
 
@@ -55,7 +56,12 @@ class Unmoved:
     metadata_size = 7
 
     def __init__(self, log: Path) -> None:
-        self.controller_log, self.asked = log, 0
+        self.asked, self._log, self._reads = 0, log, iter(range(20))
+
+    @property
+    def controller_log(self) -> Path:
+        assert next(self._reads, None) is not None, "it is read without end"
+        return self._log
 
     @property
     def is_over(self) -> bool:

@@ -70,6 +70,15 @@ def test_a_member_that_does_not_listen_is_starting() -> None:
     assert member.port_problem == ""
 
 
+def test_a_port_of_connections_that_have_just_ended_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server.accept()[0].close()
+            assert client.recv(1) == b""
+    assert Member("order", port).port_problem == ""
+
+
 def test_a_port_that_needs_a_permission_is_not_said_to_be_in_use() -> None:
     """Nobody would find the program that has it."""
     denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))

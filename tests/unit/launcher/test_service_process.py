@@ -17,7 +17,7 @@ class Pipe:
     """The input of a child, which takes what it is told unless it is broken."""
 
     def __init__(self, breaks_at: str = "") -> None:
-        self.asked, self._breaks_at = list[object](), breaks_at
+        self.asked, self._breaks_at = list[tuple[Any, ...]](), breaks_at
 
     def write(self, line: bytes) -> None:
         self._act("write", json.loads(line), line.count(b"\n"))
@@ -114,7 +114,7 @@ class Peers(list[ChildDouble]):
     """The children of a fleet, in the order of their starts."""
 
     def start(self, module: str, _: IO[bytes]) -> Any:
-        self.append(ChildDouble(module.removeprefix("services.")))
+        self.append(ChildDouble(module.removeprefix("services."), pipe=Pipe()))
         return self[-1]
 
 
@@ -130,6 +130,19 @@ def test_a_fleet_waits_for_each_of_its_children_in_what_is_left_of_the_time(
     assert [child.module for child in peers] == ["payment_sandbox", "order", "payment"]
     assert len(waits) == 3
     assert all(isinstance(wait, float) and least <= wait <= most for wait in waits)
+
+
+def test_a_member_that_has_ended_is_let_go_before_it_starts_again(tmp_path: Path) -> None:
+    fleet, peers = Fleet("b:1", tmp_path, ["order"]), Peers()
+    fleet.start_with(peers.start)
+    fleet.launch()
+    fleet.restart("order", {"A": "1"})
+    first, second = peers
+    assert (first.asked, first.stdin and first.stdin.asked) == ([20.0], [("close",)])
+    assert second.asked == []
+    assert second.stdin is not None
+    (_, told, _), _ = second.stdin.asked
+    assert (told["A"], told["KAFKA_BOOTSTRAP_SERVERS"]) == ("1", "b:1")
 
 
 def test_a_fleet_without_members_is_ready_and_one_that_ends_is_not(tmp_path: Path) -> None:
