@@ -62,7 +62,7 @@ def format_storage(layout: Layout, jvm: Jvm, security: Security | None = None, l
 
 def new_cluster_id() -> str:
     """Return an id as Kafka makes them: 16 random bytes in base64, not taken for an option."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
 
 
 def _write_storage(data: Path, cluster_id: str) -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 from io import BytesIO
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread, current_thread
 
 import pytest
 
@@ -17,7 +17,8 @@ from launcher.child_process import _warm_up, end_with_the_parent, main
 
 RUNS = """
 import json, os, pathlib, sys
-pathlib.Path(sys.argv[1]).write_text(json.dumps([sys.argv[1:], os.environ["CHILD_A"], __name__]))
+is_main = vars(sys.modules["__main__"]) is globals()
+pathlib.Path(sys.argv[1]).write_text(json.dumps([sys.argv[1:], os.environ["CHILD_A"], __name__, is_main]))
 """
 
 
@@ -48,10 +49,16 @@ def test_what_a_module_will_need_is_loaded_before_it_runs(package: str) -> None:
 
 
 def test_a_module_runs_with_the_environment_that_its_parent_sends(package: str, tmp_path: Path) -> None:
-    watched, out = Event(), tmp_path / "out"
-    main(package, [str(out), "more"], BytesIO(b'{"CHILD_A": "sent"}\nrest'), watched.set)
-    assert json.loads(out.read_text()) == [[str(out), "more"], "sent", "__main__"]
+    watched, out, threads = Event(), tmp_path / "out", list[Thread]()
+
+    def watch() -> None:
+        threads.append(current_thread())
+        watched.set()
+
+    main(package, [str(out), "more"], BytesIO(b'{"CHILD_A": "sent"}\nrest'), watch)
+    assert json.loads(out.read_text()) == [[str(out), "more"], "sent", "__main__", True]
     assert watched.wait(60)
+    assert [each.daemon for each in threads] == [True], "it does not keep the module from its end"
 
 
 def test_a_module_whose_parent_is_gone_before_it_said_anything_does_not_run(package: str, tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_a_broker_that_has_ended_is_told_as_members_are(assemble: Assemble) -> N
     fleet.watch_broker(lambda: reasons.pop(0))
     assert fleet.unexpected_exits() == []
     [end] = fleet.unexpected_exits()
-    assert (end.name, str(end)) == (BROKER, "Kafka has ended: no space is left on the disk of /data")
+    assert (end.name, end.exit_code, str(end)) == (BROKER, 1, "Kafka has ended: no space is left on the disk of /data")
 
 
 def test_a_clean_stop_is_told_as_zero(assemble: Assemble) -> None:

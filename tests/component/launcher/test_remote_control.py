@@ -187,7 +187,12 @@ def test_a_provider_that_does_not_answer_has_no_mode_and_takes_no_order(provider
 def test_a_control_has_a_token_of_its_own_and_listens_until_it_is_closed(remote: Remote) -> None:
     crew: Any = remote.crew
     other = Remote(RemoteControl(crew), crew)
-    token = other.control.settings["CONTROL_ROOM_LAUNCHER_TOKEN"]
+    token, url = (
+        other.control.settings["CONTROL_ROOM_LAUNCHER_TOKEN"],
+        other.control.settings["CONTROL_ROOM_LAUNCHER_URL"],
+    )
+    assert (urlsplit(url).port or 0) > 1_023, "a free one"
+    assert all(each.daemon for each in threading.enumerate() if each.name == "remote control")
 
     assert (remote.ask(token=token)[0], other.ask()[0]) == (401, 200)
     other.control.close()

@@ -95,7 +95,7 @@ def test_a_module_writes_to_its_log_behind_what_is_there(tmp_path: Path) -> None
         return ChildDouble()
 
     # when
-    log = tmp_path / "logs" / "control-room.log"
+    log = tmp_path / "run" / "logs" / "control-room.log"
     processes = [ServiceProcess(Member("control-room", 9), log, start) for _ in range(2)]
 
     # then
