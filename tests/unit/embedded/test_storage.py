@@ -11,6 +11,15 @@ from ensemble.embedded.storage import CHECKPOINT, Jvm, format_storage, new_clust
 NO_JAVA = Jvm(Path("no-java"), "no.jar")
 
 
+def test_a_java_is_given_a_small_heap_the_names_of_files_and_where_it_logs(tmp_path: Path) -> None:
+    layout, jvm = Layout(tmp_path), Jvm(Path("/bin/java"), "a.jar:b.jar", "256m")
+    fixed = ["-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
+    options = [*fixed, "-Dlog4j2.configurationFile=log4j2.yaml"]
+    for log, name in ((None, "server.log"), (layout.controller_log, "controller.log")):
+        command = ["/bin/java", *options, f"-Densemble.log={name}", "-cp", "a.jar:b.jar", "kafka.Kafka", "x"]
+        assert jvm.command(layout, "kafka.Kafka", "x", log=log) == command
+
+
 def test_a_storage_without_users_is_made_once_and_needs_no_java(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
 
