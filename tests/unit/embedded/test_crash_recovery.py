@@ -53,10 +53,12 @@ def test_a_controller_that_ends_is_waited_for_no_longer(tmp_path: Path) -> None:
 class Unmoved:
     """A controller that has noted nothing, and is over when it was asked three times."""
 
-    metadata_size = 7
-
     def __init__(self, log: Path) -> None:
         self.asked, self._log, self._reads = 0, log, iter(range(20))
+
+    @property
+    def metadata_size(self) -> int:
+        raise AssertionError("nothing is noted that could be on the disk")
 
     @property
     def controller_log(self) -> Path:

@@ -2,6 +2,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -158,6 +159,20 @@ def test_each_jar_that_comes_is_counted(tmp_path: Path) -> None:
     counts = [step.done for step in steps]
     assert (counts[0], counts[-1], counts == sorted(set(counts))) == (0, 20, True)
     assert {(step.text, step.total) for step in steps} == {("Fetching Apache Kafka 4.3.1 (once, 45 MB)", 20)}
+
+
+def test_what_comes_is_counted_while_more_is_under_way() -> None:
+    first, second = Future[None](), Future[None]()
+    first.set_result(None)
+    counts = list[int]()
+
+    def on_done(count: int) -> None:
+        counts.append(count)
+        if not second.done():
+            second.set_result(None)
+
+    JarCache._await({first, second}, on_done)
+    assert counts == [1, 2]
 
 
 def test_a_pin_is_a_line(tmp_path: Path) -> None:
