@@ -6,18 +6,20 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ensemble.embedded import Running, kill_running
 from ensemble.embedded.broker import await_start
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.layout import Layout
-from ensemble.embedded.os_processes import exists
+from ensemble.embedded.os_processes import exists, is_alive, started_at
 from ensemble.embedded.process import BrokerProcess, lock, take
+from ensemble.embedded.running import write
 
 GONE = 2**22 + 1
 """More processes than a system has."""
@@ -97,6 +99,17 @@ def test_a_directory_is_noted_as_that_of_its_owner_alone(tmp_path: Path) -> None
     assert count_openings(layout.lock) == 1, "who is refused holds nothing"
     os.close(descriptor)
     os.close(lock(layout))
+
+
+@pytest.mark.parametrize(("late_s", "lives"), [(60.0, True), (0.0, False)])
+@pytest.mark.parametrize("end_broker", [lambda place: os.close(lock(Layout(place))), kill_running])
+def test_a_process_that_has_a_brokers_number_by_chance_is_left_alone(
+    tmp_path: Path, child: subprocess.Popen[bytes], end_broker: Callable[[Path], None], late_s: float, *, lives: bool
+) -> None:
+    started = started_at(child.pid)
+    write(Running("127.0.0.1:1", child.pid, started - late_s, "a-cluster"), Layout(tmp_path))
+    end_broker(tmp_path)
+    assert is_alive(child.pid, started) is lives
 
 
 @pytest.mark.parametrize(
