@@ -103,9 +103,8 @@ class HttpServer:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
-        until = self._loop.time() + self._grace_s
         while under_way := asyncio.all_tasks() - {asyncio.current_task()}:  # a connection's task begins another one
-            _, late = await asyncio.wait(under_way, timeout=max(until - self._loop.time(), 0))
+            _, late = await asyncio.wait(under_way, timeout=self._grace_s)
             for task in late:
                 task.cancel()
 
@@ -141,5 +140,5 @@ def _parse(head: bytes) -> Request:
 
 async def _drop_leftover(reader: asyncio.StreamReader) -> None:
     limit = _LEFTOVER_LIMIT
-    while limit > 0 and (part := await reader.read(limit)):
+    while part := await reader.read(limit):  # of 0 bytes it is empty
         limit -= len(part)

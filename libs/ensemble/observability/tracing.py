@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
@@ -102,9 +102,11 @@ class SpanFactory:
         """Start a span with random ids, or those of its parent."""
         return self._tracer.start_span(name, parent, kind, dict(attributes), **more)
 
-    def start_promised(self, name: str, parent: otel.Context, attributes: Mapping[str, Any], own: SpanContext) -> Span:
-        """Start the span, of a message or timer, that `own` names."""
-        with self._ids.promised(trace_id=own.trace_id, span_id=own.span_id):
+    def start_promised(
+        self, name: str, parent: otel.Context, attributes: Mapping[str, Any], *, trace_id: int, span_id: int
+    ) -> Span:
+        """Start the span, of a message or timer, that has these ids already."""
+        with self._ids.promised(trace_id=trace_id, span_id=span_id):
             return self._tracer.start_span(name, parent, SpanKind.PRODUCER, dict(attributes))
 
     def start_in_trace(self, name: str, kind: SpanKind, trace_id: int, attributes: Mapping[str, Any]) -> Span:
@@ -138,14 +140,15 @@ class Tracing(Interceptor):
     @contextmanager
     def intercept_handling(self, record: InterceptedInput) -> Iterator[None]:
         span = self._process_span(record)
-        in_span, ids = otel.attach(trace.set_span_in_context(span)), _open_ids.set([])
+        ids: list[str] = []
+        in_span, earlier = otel.attach(trace.set_span_in_context(span)), _open_ids.set(ids)
         try:
             yield
         except BaseException as error:
-            self._fail(record, span, error)
+            self._fail(record, span, error, ids)
             raise
         finally:
-            _open_ids.reset(ids)
+            _open_ids.reset(earlier)
             otel.detach(in_span)
             span.end()
 
@@ -159,11 +162,11 @@ class Tracing(Interceptor):
             self._links.append(Link(parent))
         return self._spans.start(name, kind, _remote(parent), attributes)
 
-    def _fail(self, record: InterceptedInput, span: Span, error: BaseException) -> None:
+    def _fail(self, record: InterceptedInput, span: Span, error: BaseException, ids: Sequence[str]) -> None:
         span.set_attribute("error.type", type(error).__qualname__)
         span.set_status(StatusCode.ERROR, str(error))
         span.record_exception(error)
-        for message_id in _open_ids.get() or ():
+        for message_id in ids:
             self._unsent.pop(message_id, None)  # of a record that is given up, nobody would
             self._scheduled.pop(message_id, None)
         self._failed[record.message_id] = span.get_span_context()
@@ -176,11 +179,11 @@ class Tracing(Interceptor):
         own = _context_in(dict(record.headers))
         if own is None:
             return
-        parent = self._cause_of(record)
+        name, parent = f"send {record.topic}", self._cause_of(record)
         attributes = _send_attributes(record.topic, record.key, record.message_id, len(record.value))
-        span = self._spans.start_promised(f"send {record.topic}", parent, attributes, own)
+        span = self._spans.start_promised(name, parent, attributes, trace_id=own.trace_id, span_id=own.span_id)
         context = span.get_span_context()
-        record.set_trace(_traceparent(context), context.trace_state.to_header() if context.trace_state else "")
+        record.set_trace(_traceparent(context), context.trace_state.to_header())
         self._unsent[record.message_id] = span
         if len(self._unsent) > _MOST_UNSENT:
             del self._unsent[next(iter(self._unsent))]
@@ -191,15 +194,15 @@ class Tracing(Interceptor):
         """Return the span at work, or the failed attempt that a report of a failed command follows from."""
         if _open_ids.get() is not None:
             return otel.get_current()
-        failed = self._failed.get(_text(dict(record.headers).get("ce_causationid")))
-        return _ROOT if failed is None else _remote(failed)
+        causation = _text(dict(record.headers).get("ce_causationid"))
+        return _remote(self._failed.get(causation, trace.INVALID_SPAN_CONTEXT))
 
     def intercept_scheduling(self, timer: InterceptedTimer) -> None:
-        current = trace.get_current_span().get_span_context()
-        own = SpanContext(current.trace_id, _timer_span(timer.timer_id), is_remote=False)
+        name, trace_id = f"schedule {timer.name}", trace.get_current_span().get_span_context().trace_id
         attributes = {**_SYSTEM, "messaging.operation.name": "schedule", "ensemble.timer": timer.name}
-        name = f"schedule {timer.name}"
-        self._scheduled[timer.timer_id] = self._spans.start_promised(name, otel.get_current(), attributes, own)
+        self._scheduled[timer.timer_id] = self._spans.start_promised(
+            name, otel.get_current(), attributes, trace_id=trace_id, span_id=_timer_span(timer.timer_id)
+        )
         if (ids := _open_ids.get()) is not None:
             ids.append(timer.timer_id)
 
@@ -276,7 +279,8 @@ class SenderTracing:
         caller, current = _parse(traceparent, ""), trace.get_current_span().get_span_context()
         name, attributes = f"send {topic}", _send_attributes(topic, key, message_id, None)
         if begins_trace and not current.is_valid and caller is not None:
-            return SenderSpan(self._spans.start_promised(name, _ROOT, attributes, caller))
+            ids = {"trace_id": caller.trace_id, "span_id": caller.span_id}
+            return SenderSpan(self._spans.start_promised(name, _ROOT, attributes, **ids))
         parent = otel.get_current() if begins_trace or caller is None else _remote(caller)
         return SenderSpan(self._spans.start(name, SpanKind.PRODUCER, parent, attributes))
 
@@ -382,7 +386,7 @@ def _parse(traceparent: str, tracestate: str) -> SpanContext | None:
     if match is None:
         return None
     trace_id, span_id, flags = (int(part, 16) for part in match.groups())
-    state = TraceState.from_header([tracestate]) if tracestate else TraceState()
+    state = TraceState.from_header([tracestate])
     parsed = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags), trace_state=state)
     return parsed if parsed.is_valid else None
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -17,10 +21,12 @@ pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="needs the 
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import INVALID_SPAN
 
-from ensemble.interceptors import InterceptedInput, InterceptedOutput
+from ensemble import __version__
+from ensemble.interceptors import InterceptedCommit, InterceptedInput, InterceptedOutput, NotCommitted
 from ensemble.messages.records import Headers, StoredRecord
-from ensemble.observability.tracing import SenderTracing, Tracing
+from ensemble.observability.tracing import SenderTracing, Tracing, close_provider, otlp_provider
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Told
@@ -39,8 +45,12 @@ class Spans:
         self._exporter, self.provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
 
+    @property
+    def finished(self) -> tuple[ReadableSpan, ...]:
+        return self._exporter.get_finished_spans()
+
     def lines(self) -> Iterator[str]:
-        spans = self._exporter.get_finished_spans()
+        spans = self.finished
         names = {span.context.span_id: span.name for span in spans if span.context}
         for span in spans:
             yield f"{span.name} ({span.kind.name}, {span.status.status_code.name}) in {_parent(span, names)}"
@@ -55,12 +65,36 @@ class Spans:
 def _parent(span: ReadableSpan, names: dict[int, str]) -> str:
     if span.parent is None:
         return "a trace of its own"
-    return names.get(span.parent.span_id, f"{span.parent.trace_id:032x} {span.parent.span_id:016x}")
+    place = " of elsewhere" if span.parent.is_remote else ""
+    return names.get(span.parent.span_id, f"{span.parent.trace_id:032x} {span.parent.span_id:016x}") + place
 
 
 def traced(record: StoredRecord) -> StoredRecord:
     headers: Headers = [*record.raw_headers, ("traceparent", NAMED)]
     return StoredRecord(record.at_topic, record.at_partition, record.at_offset, record.key(), record.value(), headers)
+
+
+def attempt(number: int, headers: Mapping[str, bytes] = MappingProxyType({})) -> InterceptedInput:
+    return InterceptedInput(
+        service="shop", handler="Clerk.do", message=None, message_id=f"m-{number}", correlation_id="c", trace_id=TRACE,
+        topic="shop.commands", partition=0, offset=number, key=b"k", value=b"", published_value=b"", headers=headers,
+    )  # fmt: skip
+
+
+def timer(trace: str) -> InterceptedInput:
+    """Return a timer; one that was set by an old version has no trace."""
+    return replace(attempt(-1), topic="timer", message_id="timer/a/alarm/5", trace_id=trace)
+
+
+def output(message_id: str, *headers: tuple[str, str]) -> InterceptedOutput:
+    told = Told(account_id="a", text="x")
+    return InterceptedOutput(
+        sender="/services/shop", message=told, message_id=message_id, topic="t", key=b"", value=b"", _headers=[*headers]
+    )
+
+
+def batch(offsets: Mapping[tuple[str, int], int], outputs: Sequence[tuple[str, str]]) -> InterceptedCommit:
+    return InterceptedCommit(service="shop", batch_s=0.0, offsets=offsets, outputs=outputs)
 
 
 def of_a_service() -> Iterator[str]:
@@ -96,7 +130,24 @@ def of_a_client() -> Iterator[str]:
     return spans.lines()
 
 
-STORIES = {"of a service": of_a_service, "of a client": of_a_client}
+def of_batches() -> Iterator[str]:
+    spans = Spans()
+    tracing = Tracing(spans.provider)
+    two_topics = {("shop.commands", 0): 1, ("shop.commands", 1): 1, ("pay.events", 0): 1}
+    with tracing.intercept_commit(batch({("shop.commands", 0): 9}, [])):
+        """Nothing was handled, and nothing put out."""
+    with tracing.intercept_commit(batch({("shop.commands", 0): 9}, [("shop.dead-letters", "d-1")])):
+        """A record was given up unread."""
+    for number, headers in enumerate([{}, {"traceparent": NAMED.replace(SENDER, "0" * 16).encode()}, None]):
+        record = attempt(number, headers) if headers is not None else timer("")
+        with tracing.intercept_handling(record):
+            tracing.intercept_sending(output("s-1"))  # it has no trace: no reader could go on with it
+    with suppress(NotCommitted), tracing.intercept_commit(batch(two_topics, [])):
+        raise NotCommitted("fenced")
+    return spans.lines()
+
+
+STORIES = {"of a service": of_a_service, "of a client": of_a_client, "of batches": of_batches}
 
 
 def lines() -> Iterator[str]:
@@ -109,13 +160,6 @@ def test_all_spans_are_as_they_were() -> None:
     assert list(lines()) == RECORDED.read_text(encoding="utf-8").splitlines()
 
 
-def attempt(number: int) -> InterceptedInput:
-    return InterceptedInput(
-        service="shop", handler="Clerk.do", message=None, message_id=f"m-{number}", correlation_id="", trace_id=TRACE,
-        topic="shop.commands", partition=0, offset=number, key=b"", value=b"", published_value=b"", headers={},
-    )  # fmt: skip
-
-
 def test_of_a_thousand_failed_attempts_their_reports_still_know() -> None:
     # given a thousand and one records that have failed
     spans = Spans()
@@ -123,28 +167,67 @@ def test_of_a_thousand_failed_attempts_their_reports_still_know() -> None:
     for number in range(1_001):
         with pytest.raises(ValueError, match="no"), tracing.intercept_handling(attempt(number)):
             raise ValueError("no")
-    failed = [span.context.span_id for span in spans._exporter.get_finished_spans() if span.context]
+    failed = [span.context.span_id for span in spans.finished if span.context]
 
     # when the first two and the last one are reported
     parents = []
     for number in (0, 1, 1_000):
-        headers: Headers = [("ce_causationid", f"m-{number}"), ("traceparent", NAMED)]
-        told = Told(account_id="a", text="x")
-        report = InterceptedOutput(
-            sender="/services/shop",
-            message=told,
-            message_id=f"r-{number}",
-            topic="t",
-            key=b"",
-            value=b"",
-            _headers=headers,
-        )
-        tracing.intercept_sending(report)
+        tracing.intercept_sending(output(f"r-{number}", ("ce_causationid", f"m-{number}"), ("traceparent", NAMED)))
         parent = getattr(tracing._unsent[f"r-{number}"], "parent", None)
         parents.append(parent.span_id if parent else None)
 
     # then the first one is forgotten
     assert parents == [None, failed[1], failed[1_000]]
+
+
+def test_a_batch_is_linked_with_the_first_of_many_messages() -> None:
+    spans = Spans()
+    tracing = Tracing(spans.provider)
+    for number in range(129):
+        with tracing.intercept_handling(attempt(number, {"traceparent": f"00-{TRACE}-{number + 1:016x}-01".encode()})):
+            """It does nothing."""
+    with tracing.intercept_commit(batch({("shop.commands", 0): 129}, [])):
+        """It takes effect."""
+    [receive] = [span for span in spans.finished if span.name.startswith("receive")]
+    assert [link.context.span_id for link in receive.links] == list(range(1, 129))
+    assert (receive.attributes or {})["messaging.batch.message_count"] == 129
+
+
+def test_spans_of_outputs_that_never_left_are_not_kept_without_end() -> None:
+    tracing = Tracing(Spans().provider)
+    tracing._unsent.update({f"old-{number}": INVALID_SPAN for number in range(49_999)})
+    for name in ("new-1", "new-2"):
+        tracing.intercept_sending(output(name, ("traceparent", NAMED)))
+    assert len(tracing._unsent) == 50_000
+    assert next(iter(tracing._unsent)) == "old-1"
+    assert list(tracing._unsent)[-2:] == ["new-1", "new-2"]
+
+
+def test_spans_name_the_library_that_made_them_and_those_of_one_provider_share_its_ids() -> None:
+    spans = Spans()
+    sender, _ = SenderTracing(spans.provider), Tracing(spans.provider)
+    sender.start("t", b"", "m-1", traceparent=NAMED, begins_trace=True).end()
+    [span] = spans.finished
+    scope, context = span.instrumentation_scope, span.context
+    assert scope is not None
+    assert (scope.name, scope.version) == ("ensemble", __version__)
+    assert context is not None
+    assert f"{context.trace_id:032x} {context.span_id:016x}" == f"{TRACE} {SENDER}"
+
+
+class ClosingProvider(TracerProvider):
+    """Keeps whether the thread that shuts it down would hold up the end of the process."""
+
+    def shutdown(self) -> None:
+        self.holds_up = not threading.current_thread().daemon
+
+
+def test_neither_a_provider_nor_its_closing_holds_up_the_end_of_a_process() -> None:
+    provider = ClosingProvider()
+    close_provider(provider)
+    exporting = otlp_provider("http://127.0.0.1:1/v1/traces", "shop")
+    exporting.shutdown()
+    assert (provider.holds_up, exporting._atexit_handler) == (False, None)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,15 @@ def test_a_port_that_is_taken_is_told_with_the_way_out() -> None:
             server.start("127.0.0.1", port)
 
 
+def test_a_server_that_was_stopped_gives_its_port_back() -> None:
+    server = HealthServer(str, str, CollectorRegistry())
+    [port] = free_ports(1)
+    server.start("127.0.0.1", port)
+    server.stop()
+    with closing(socket.create_server(("127.0.0.1", port))):
+        """Nobody listens there any more."""
+
+
 def test_only_reading_is_possible(serve: Serve) -> None:
     get = serve(Guard())
     assert get("/livez", method="POST")[0] == 405

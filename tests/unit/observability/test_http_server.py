@@ -135,6 +135,32 @@ def test_a_server_that_stops_hangs_up_and_gives_its_port_back() -> None:
         pass
 
 
+def test_what_was_sent_beyond_the_head_is_read_up_to_a_limit_then_the_server_hangs_up(serve: Serve) -> None:
+    # given a client that never ends
+    with closing(socket.create_connection(("127.0.0.1", serve(limit_s=60)), timeout=60)) as client:
+        # when it sends as much beyond the head as is dropped
+        client.sendall(b"GET /livez HTTP/1.1\r\n\r\n" + b"x" * 65_536)
+
+        # then the answer arrives whole, and no more is taken
+        assert b"".join(iter(lambda: client.recv(65_536), b"")).endswith(b"well")
+        for _ in until(10, 0.01):
+            try:
+                client.sendall(b"x")
+            except (BrokenPipeError, ConnectionResetError):
+                return
+    pytest.fail("the server reads on")
+
+
+def test_whoever_sends_nothing_more_does_not_hold_up_the_stop() -> None:
+    server = HttpServer(lambda _: Response(HTTPStatus.OK, b""), "held up", 60, grace_s=0.05)
+    [port] = free_ports(1)
+    server.start("127.0.0.1", port)
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as idle:
+        idle.sendall(b"GET /livez HTTP/1.1\r\n")
+        server.stop()
+        assert threads_called("held up") == []
+
+
 def threads_called(name: str) -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == name]
 

@@ -39,3 +39,9 @@ def test_a_key_that_the_line_names_itself_stays() -> None:
 
 def test_a_line_outside_of_a_handler_names_none() -> None:
     assert add_record(None, "info", {"event": "state.restored"}) == {"event": "state.restored"}
+
+
+def test_a_line_of_a_handler_at_rest_names_none() -> None:
+    token = current_layer.set(RecordLayer())
+    assert add_record(None, "info", {"event": "state.restored"}) == {"event": "state.restored"}
+    current_layer.reset(token)

@@ -43,6 +43,11 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return written
 
 
+def test_a_logger_is_made_once() -> None:
+    configure()
+    assert structlog.get_config()["cache_logger_on_first_use"] is True
+
+
 @pytest.mark.parametrize(
     ("level", "events"), [("debug", ["a", "b", "c"]), ("info", ["b", "c"]), ("warning", ["c"]), ("error", [])]
 )

@@ -99,3 +99,11 @@ def test_each_gauge_says_what_was_set_last(metrics: LoopMetrics, registry: Colle
         "partitions",
     )
     assert [value(registry, name) for name in names] == [3, 4, 5.5, 6, 7, 1, 8]
+
+
+def test_batches_are_counted_by_bounds_from_two_milliseconds_to_fifteen_seconds(
+    metrics: LoopMetrics, registry: CollectorRegistry
+) -> None:
+    samples = [sample for metric in registry.collect() for sample in metric.samples]
+    bounds = [sample.labels["le"] for sample in samples if sample.name == "ensemble_batch_seconds_bucket"]
+    assert bounds == ["0.002", "0.004", "0.006", "0.01", "0.02", "0.05", "0.1", "0.25", "1.0", "5.0", "15.0", "+Inf"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ensemble.observability.tracing_switch import ServiceTracing, is_on
+from ensemble.observability.tracing_switch import ServiceTracing, is_on, sender_tracing
 from ensemble.settings import TelemetrySettings
 
 ENDPOINT = "http://collector:4318"
@@ -71,17 +71,14 @@ def run_python(script: str, **environment: str) -> str:
     ).stdout
 
 
-def test_a_process_without_the_extra_says_what_to_install() -> None:
-    script = """
-import sys
-sys.modules["opentelemetry"] = None
-from ensemble.observability.tracing_switch import ServiceTracing
-from ensemble.settings import Settings
-print(ServiceTracing(Settings().telemetry, "shop", "0").interceptors)
-"""
-    output = run_python(script, OTEL_EXPORTER_OTLP_ENDPOINT=ENDPOINT)
-    assert "install ensemble-kafka[otel], or set OTEL_SDK_DISABLED=true" in output
-    assert output.splitlines()[-1] == "()"
+@pytest.mark.parametrize("missing", ["opentelemetry.exporter.otlp.proto", "opentelemetry.exporter.otlp.proto.http"])
+def test_without_the_extra_it_says_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with capture_logs() as lines:
+        assert ServiceTracing(TelemetrySettings(exporter_otlp_endpoint=ENDPOINT), "shop", "0").interceptors == ()
+    [line] = lines
+    assert line["reason"].endswith("install ensemble-kafka[otel], or set OTEL_SDK_DISABLED=true")
 
 
 def test_a_process_that_exports_nothing_imports_nothing_for_it() -> None:
@@ -97,19 +94,41 @@ print([name for name in sys.modules if name.startswith("opentelemetry")])
     assert run_python(script).strip() == "[]"
 
 
-def test_libraries_export_by_the_service_s_provider_unless_there_is_one() -> None:
-    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="needs the extra `otel`")
-    script = """
-from opentelemetry import trace
-from ensemble.observability.tracing_switch import ServiceTracing, sender_tracing
-from ensemble.settings import Settings
-telemetry = Settings().telemetry
-services = [ServiceTracing(telemetry, name, "7") for name in ("shop", "other")]
-print([[type(each).__name__ for each in service.interceptors] for service in services])
-print([trace.get_tracer_provider().resource.attributes[f"service.{key}"] for key in ("name", "instance.id")])
-closing = [*services, sender_tracing(telemetry, "web")]
-print([each.close() for each in closing])
-"""
-    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
-    output = run_python(script, **endpoint, OTEL_SERVICE_NAME="", OTEL_RESOURCE_ATTRIBUTES="")
-    assert output.splitlines() == ["[['Tracing'], ['Tracing']]", "['shop', '7']", "[None, None, None]"]
+@pytest.fixture
+def no_global_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in this process has set one, and nothing names the service."""
+    trace = pytest.importorskip("opentelemetry.trace", reason="needs the extra `otel`")
+    once = pytest.importorskip("opentelemetry.util._once").Once()
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", once)
+    for name in ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("no_global_provider")
+def test_libraries_export_by_the_service_s_provider_unless_there_is_one_and_until_it_is_closed() -> None:
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from tests.support.otlp_collector import otlp_collector
+
+    with otlp_collector() as collector:
+        # given two services of one process
+        telemetry = TelemetrySettings(exporter_otlp_endpoint=collector.url)
+        services = [ServiceTracing(telemetry, name, "7") for name in ("shop", "other")]
+
+        # when a library makes a span, and the services end
+        trace.get_tracer("library").start_span("query").end()
+        for service in services:
+            service.close()
+
+    # then the first service has exported it
+    assert [(span.service, span.name) for span in collector.spans] == [("shop", "query")]
+    assert [[type(each).__name__ for each in service.interceptors] for service in services] == [["Tracing"]] * 2
+    provider = trace.get_tracer_provider()
+    assert isinstance(provider, TracerProvider)
+    assert provider.resource.attributes["service.instance.id"] == "7"
+
+
+def test_without_an_endpoint_a_client_has_no_tracing() -> None:
+    assert sender_tracing(TelemetrySettings(), "web") is None
