@@ -198,7 +198,7 @@ class LostState(FatalError):
 
 def did_you_mean(name: str, names: Collection[str]) -> str:
     """Return the question "did you mean ...?" for a name that resembles one of `names`, else an empty text."""
-    similar = get_close_matches(name, names, n=1)
+    similar = get_close_matches(name, names)
     return f"did you mean {similar[0]}?" if similar else ""
 
 

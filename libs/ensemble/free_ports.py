@@ -17,8 +17,8 @@ def free_ports(count: int) -> list[int]:
     a connection, while a server that names one of them (and sets SO_REUSEADDR, as servers do) may listen on it.
     """
     with ExitStack() as stack:
-        reserved = [stack.enter_context(_reserve()) for _ in range(count)]
-        ports = [int(each.getsockname()[1]) for each in reserved]
+        reserved = [stack.enter_context(socket.socket()) for _ in range(count)]
+        ports = [_reserve_port(each) for each in reserved]
         if sys.platform == "linux":
             stack.pop_all()
             for each in reserved:
@@ -26,13 +26,8 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def _reserve() -> socket.socket:
-    """Return a socket that has a port and does not listen; only then others may share the port."""
-    reserved = socket.socket()
-    try:
-        reserved.bind((HOST, 0))
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    except BaseException:
-        reserved.close()
-        raise
-    return reserved
+def _reserve_port(unused: socket.socket) -> int:
+    """Give a socket a port, and do not listen: only then others may share the port."""
+    unused.bind((HOST, 0))
+    unused.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return int(unused.getsockname()[1])

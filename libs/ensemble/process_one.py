@@ -11,7 +11,11 @@ import threading
 from collections.abc import Callable
 
 
-def hear_sigterm(pid: int, end: Callable[[], object] = lambda: os._exit(0)) -> None:
+def _end(*_: object) -> None:
+    os._exit(0)
+
+
+def hear_sigterm(pid: int, end: Callable[[], object] = _end) -> None:
     """End on SIGTERM, if this is process 1 and nothing else hears it yet; also while a call of a client lasts."""
     is_main = threading.current_thread() is threading.main_thread()
     if pid == 1 and is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -27,10 +31,6 @@ def _listen(reader: int, end: Callable[[], object]) -> None:
     while os.read(reader, 1)[0] != signal.SIGTERM or signal.getsignal(signal.SIGTERM) is not _end:
         pass
     end()
-
-
-def _end(*_: object) -> None:
-    os._exit(0)
 
 
 hear_sigterm(os.getpid())

@@ -54,7 +54,7 @@ def wait_for(call: Callable[[], T], limit_s: float, describe: Callable[[], str],
     Raises TimeoutError after `limit_s`: the call is abandoned then and may still take effect.
     """
     answer, reminder, deadline = start(call), Reminder(report), time.monotonic() + limit_s
-    while not wait([answer], max(min(reminder.due_in_s, deadline - time.monotonic(), HEARD_S), 0)).done:
+    while not wait([answer], min(reminder.due_in_s, deadline - time.monotonic(), HEARD_S)).done:
         reminder.remind(describe())
         if time.monotonic() >= deadline:
             raise TimeoutError(f"no answer within {limit_s:g} s: {describe()}")

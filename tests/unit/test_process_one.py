@@ -1,5 +1,6 @@
 """The first process of a container ends on SIGTERM before the runtime listens; other processes are left alone."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -48,6 +49,18 @@ def test_process_one_ends_on_sigterm_as_stopped(pid: int, code: int) -> None:
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == code
+
+
+def end_or_go_on() -> None:
+    _end(signal.SIGTERM, None)
+    sys.exit(3)
+
+
+def test_what_hears_it_ends_the_process_as_stopped_at_once() -> None:
+    process = multiprocessing.get_context("fork").Process(target=end_or_go_on)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ def test_the_variable_that_sends_a_request_through_a_proxy_is_named(monkeypatch:
     monkeypatch.setenv("no_proxy", "registry.example")
     assert proxy_variable(REGISTRY) == ""
     assert proxy_variable("http://other.example") == "http_proxy"
+    assert proxy_variable("http:apis") == "http_proxy", "it names no machine"
 
 
 def test_a_proxy_for_all_is_named_where_there_is_none_of_the_scheme(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,16 @@ def test_calls_at_once_run_side_by_side() -> None:
     assert map_at_once(meet, range(3), 3) == [True, True, True]
 
 
+def test_no_more_calls_run_side_by_side_than_are_asked_for() -> None:
+    pair = threading.Barrier(2)
+
+    def meet(_: int) -> int:
+        pair.wait(60)
+        return threading.get_ident()
+
+    assert len(set(map_at_once(meet, range(20), 2))) == 2
+
+
 def test_a_call_that_fails_lets_the_others_be_made() -> None:
     made: list[int] = []
 
