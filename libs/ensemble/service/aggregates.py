@@ -16,6 +16,7 @@ from ensemble.service.stores import SEQUENCE, EventSourcedSpec
 
 def check_aggregate(spec: EventSourcedSpec) -> None:
     """Raise ConfigurationError, which names class and event, if the aggregate cannot fold its ledger."""
+    # the first one alone: what is looked at behind it may make no sense any more
     problem = next(_problems_of_state(spec) if spec.is_one_state else _problems_of_entries(spec), None)
     if problem:
         raise ConfigurationError(f"aggregate {spec.subject.__name__}: {problem}")
@@ -47,14 +48,12 @@ def _problems_of_apply(aggregate: type[State], spec: EventSourcedSpec) -> Iterat
     methods = _apply_methods(aggregate)
     if not methods:
         yield "it has no method apply(self, event), which returns the aggregate after an event of its ledger"
-        return
     taken: list[type] = []
     for method in methods:
         hints = _hints(aggregate, method)
         events = _events_of(method, hints)
         if not events:
             yield f"apply has to be apply(self, event: A | B), where A and B are events of {spec.ledger.name}"
-            return
         if hints.get("return", aggregate) not in {aggregate, typing.Self}:
             yield f"apply has to return {aggregate.__name__}, the aggregate after the event"
         taken += events

@@ -35,7 +35,7 @@ def used_topics(service: Service) -> list[Topic]:
 def failure_topics(service: Service) -> list[Topic]:
     """Return the service's own topics that carry the event of a command that failed for good; none without commands."""
     event = failure_event(service.catalogue)
-    if event is None or not service.command_handlers:
+    if not service.command_handlers:
         return []
     return [topic for topic in service.catalogue.topics if topic.owner == service.name and event in topic.messages]
 

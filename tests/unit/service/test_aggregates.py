@@ -71,6 +71,11 @@ class Texts(State):
         return self
 
 
+class Mixed(State):
+    def apply(self, event: Stamped | str) -> Self:
+        return self
+
+
 class Nothing(State):
     def apply(self, event: Stamped) -> None: ...
 
@@ -95,6 +100,7 @@ class Required(State):
         (Bare, "apply has to be apply(self, event: A | B), where A and B are events of shop.ledger"),
         (Numbered, "apply has to be apply(self, event: A | B)"),
         (Texts, "apply has to be apply(self, event: A | B)"),
+        (Mixed, "apply has to be apply(self, event: A | B)"),
         (Nothing, "apply has to return Nothing, the aggregate after the event"),
         (Unnamed, "the type hints of apply cannot be read: name 'Stmaped' is not defined"),
         (Required, "field total has no default"),
