@@ -3,7 +3,7 @@
 import hmac
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,15 @@ import structlog
 
 from ensemble import EventBus, RejectedInput, RetryableError, Service, handles
 from ensemble.engine.interception import Interception
-from ensemble.errors import ConfigurationError, FatalError
+from ensemble.errors import ConfigurationError, FatalError, OversizedOutput
 from ensemble.interceptors import (
     InterceptedCommit,
     InterceptedInput,
     InterceptedOutput,
     Interceptor,
 )
-from ensemble.messages.records import Headers, StoredRecord
+from ensemble.messages.records import Headers, StoredRecord, header_size
+from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import Controls, controlled_service, limits, quick
 from tests.support.scripted_service.controlled_service import slow as slow_call
@@ -439,6 +440,29 @@ def test_a_hook_that_would_do_nothing_is_named_at_start(tmp_path: Path, wrong: I
         scripted_service("shop", tmp_path, interceptors=[wrong])
     with pytest.raises(ConfigurationError, match=f"shop: {reason}"):
         ServiceTestDriver(scripted_service("shop", tmp_path), interceptors=[wrong])
+
+
+@pytest.mark.parametrize(("spare", "is_refused"), [(0, False), (1, True)])
+def test_an_output_may_be_as_large_as_the_limit_with_the_headers_that_were_added(spare: int, is_refused: bool) -> None:
+    # given an interceptor that adds a header to an output that has one already
+    class Adding(Interceptor):
+        def intercept_sending(self, record: InterceptedOutput) -> None:
+            record.add_header("tenant", b"a")
+
+    own: Headers = [("ce_id", "m-1" * 1_000)]
+    room = MAX_RECORD_BYTES - len("key") - header_size("tenant", b"a")
+    output = InterceptedOutput(
+        sender="/web", message=Told(account_id="a", text="x"), message_id="m-1", topic="t", key=b"key",
+        value=b"x" * (room + spare), _headers=own,
+    )  # fmt: skip
+
+    # when it is sent, then value, key and the header that was added may have as many bytes as a record
+    with (
+        pytest.raises(OversizedOutput, match=f"Told takes {MAX_RECORD_BYTES + 1} bytes")
+        if is_refused
+        else nullcontext()
+    ):
+        Interception("shop", [Adding()]).send(output)
 
 
 def test_headers_can_be_added_and_never_taken_away(drive: Callable[..., ServiceTestDriver]) -> None:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 from ensemble import RetryableError, SchemaSet
 from ensemble.clock import ManualClock
-from ensemble.engine.compiled import compile_service
+from ensemble.engine.compiled import NewSchemas, compile_service
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import SchemasUnavailable, UndecodableRecord
 from ensemble.interceptors import InterceptedInput, Interceptor
@@ -93,6 +95,22 @@ def test_a_schema_that_cannot_be_read_is_given_up_at_once_with_its_reason() -> N
     (headers,) = (dict(headers) for topic, _, _, headers, _ in task.outputs if topic == "shop.dead-letter")
     assert headers[EXCEPTION] == "UnknownSchema"
     assert "cannot be read here: it is a union" in str(headers[MESSAGE])
+
+
+def test_why_a_schema_cannot_be_read_is_forgotten_once_the_registry_says_something_else() -> None:
+    problems: list[Exception | None] = [UndecodableRecord("it is a union"), None]
+
+    def find_new(_: bytes) -> None:
+        if (problem := problems.pop(0)) is not None:
+            raise problem
+
+    topic: Any = SimpleNamespace(
+        topic=SimpleNamespace(name="t"), unhandled=(), codec=SimpleNamespace(find_new=find_new)
+    )
+    schemas = NewSchemas(compile_service(v1.service("shop"), ManualClock()))
+    assert (schemas.route(topic, b"new"), schemas.why_unreadable(b"new")) == (None, "it is a union")
+    assert (schemas.route(topic, b"new"), schemas.why_unreadable(b"new")) == (None, "")
+    assert (schemas.why_unreadable(b"other"), schemas.why_unreadable(None)) == ("", "")
 
 
 def test_a_parked_record_whose_schema_cannot_be_asked_for_waits_a_second() -> None:

@@ -253,6 +253,22 @@ def test_a_skipped_record_waits_behind_its_parked_key(driver: ServiceTestDriver,
     assert parked_labels(driver) == ["a2", "a1"]
 
 
+def test_a_skipped_record_is_not_redriven_while_its_service_is_paused(
+    driver: ServiceTestDriver, world: Controls
+) -> None:
+    # given a record that was skipped, and a service that was paused since
+    world.errors["a1"] = RejectedInput("nonsense")
+    driver.receive(quick("a", "a1"))
+    driver.pause("service", "shop")
+
+    # when it is redriven, then the operator is told why that is not done, and nothing is done later either
+    driver.redrive(driver.dead_letters[0])
+    assert driver.answers(OperationDone)[-1].outcome == "refused"
+    assert driver.answers(OperationDone)[-1].words == "service shop is paused"
+    driver.resume("service", "shop")
+    assert texts_of(driver) == []
+
+
 def test_a_skipped_timer_is_redriven(world: Controls) -> None:
     skip = RetryPolicy(attempts=1, on_exhaustion=OnExhaustion.SKIP)
     driver = ServiceTestDriver(controlled_service(world), limits=limits(skip))

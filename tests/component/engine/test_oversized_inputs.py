@@ -69,6 +69,8 @@ def test_a_huge_record_that_fails_is_given_up_and_its_key_goes_on(
     assert (driver.parked("a"), texts_of(driver)) == (None, ["a2"])
     assert header(last_dead_letter(driver), "__streams.errors.exception") == "OversizedInput"
     assert "cannot be parked" in header(last_dead_letter(driver), "__streams.errors.message")
+    was_called = make is quick  # a call that may outlast its batch is not made
+    assert ("the direct cause" in header(last_dead_letter(driver), "__streams.errors.stacktrace")) is was_called
     assert [event.command_id for event in driver.emitted if isinstance(event, Refused)] == ["huge"]
 
 

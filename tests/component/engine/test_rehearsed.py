@@ -26,8 +26,10 @@ from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.engine.rehearsal import PortCall, Rehearsal, Rehearsed, Stage, StoppedAtPort, stub_adapters
 from ensemble.engine.task import PartitionTask
+from ensemble.errors import FatalError
 from ensemble.messages.codec import encoder_for
 from ensemble.system_messages.operations import RedriveRecord
+from ensemble.system_messages.state import Pause
 from tests.support.scripted_service.controlled_service import quick
 from tests.support.scripted_service.messages import Account, Line, Script, Told
 from tests.support.scripted_service.scripted_role import Purse
@@ -80,6 +82,8 @@ class Teller:
                 self.bell.ring(3, room="hall")
             case "fail":
                 raise TerminalError("never")
+            case "end":
+                raise FatalError("the disk is full")
             case "retry":
                 raise RetryableError("not now")
 
@@ -154,6 +158,21 @@ def test_what_an_operator_is_refused_is_refused_in_the_rehearsal_too(
     tried = rehearsal.rehearse(redrive("keep", **changes))
     assert (tried.outcome, tried.words, tried.outputs, tried.changes, tried.left) == (outcome, words, (), (), 0)
     assert not tried.is_idle
+
+
+def test_a_head_that_was_never_tried_would_not_fail_again(rehearsal: Rehearsal) -> None:
+    paused = Pause(operation_id="1", requested_by="ann", reason="release 7", at=NOW)
+    rehearsal.task.stores.parking.set_pause("command", "Script", paused)
+    tried = rehearsal.rehearse(redrive("fail"))
+    assert (tried.outcome, tried.failure, tried.left) == ("done", "", 1)
+
+
+def test_a_redrive_that_would_end_the_process_is_refused_and_leaves_the_copy_as_it_was(rehearsal: Rehearsal) -> None:
+    rehearsal.rehearse(redrive("retry"))
+    edited = encoder_for(Script)(quick("a", "end"))
+    tried = rehearsal.rehearse(redrive("retry", operation_id="2", redriven_from="", edited=edited))
+    assert tried == Rehearsed("refused", "the disk is full", (), (), (), "", 0)
+    assert not rehearsal.task.is_dirty
 
 
 def test_adapters_that_do_anything_are_stubs_and_plain_values_stay(stage: Stage) -> None:
