@@ -119,7 +119,16 @@ def test_a_number_that_the_runtime_fills_is_an_int() -> None:
         def apply(self, event: Odd) -> Self:
             return self
 
+    class Even(Event):
+        account_id: str
+        sequence: int = 0
+
+    class Count(State):
+        def apply(self, event: Even) -> Self:
+            return self
+
     assert "Odd.sequence is no int" in refusal(Sum, Odd)
+    declare(Count, Even)
 
 
 def test_an_aggregate_of_entries_evolves_and_its_entries_are_states() -> None:

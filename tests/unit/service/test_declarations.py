@@ -9,6 +9,7 @@ import pytest
 
 from ensemble import (
     Catalogue,
+    Event,
     EventBus,
     EventLog,
     Service,
@@ -179,6 +180,19 @@ def test_a_function_is_a_role_when_it_needs_no_ports() -> None:
     driver = ServiceTestDriver(service(subscribe_event(Announced, heard.append)))
     driver.receive(Announced(account_id="a", text="x"))
     assert heard == [Announced(account_id="a", text="x")]
+
+
+def test_declarations_that_say_the_same_are_equal_and_can_be_keys() -> None:
+    listed, given = (Topic("shop.news", "shop", "account_id", kinds) for kinds in ([Told], (Told,)))
+    assert {listed: 1}[given] == 1
+    assert Catalogue([listed]) == Catalogue((given,))
+
+
+def test_what_json_would_not_give_back_may_be_on_a_topic_of_avro() -> None:
+    class Odd(Event):
+        field: str | bytes
+
+    assert Topic("shop.odd", "shop", "field", (Odd,)).messages == (Odd,)
 
 
 def test_a_message_without_a_topic_is_named() -> None:
