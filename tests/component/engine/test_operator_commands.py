@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ensemble import RejectedInput, RetryableError, TerminalError
@@ -122,6 +124,14 @@ def test_a_retry_of_a_paused_command_waits_too(driver: ServiceTestDriver, world:
     parked = driver.parked("a")
     assert parked is not None
     assert (parked.status, parked.blocked_on, world.calls) == ("paused", "command/Script", ["a1"])
+
+
+@pytest.mark.parametrize("make", [quick, slow], ids=["plain", "async"])
+def test_what_has_no_key_is_given_up_though_its_command_is_paused(driver: ServiceTestDriver, make: type) -> None:
+    driver.pause("command", "Script")
+    driver.receive_records([replace(driver.record_of(make("a", "a1"), "1"), raw_key=None)])
+    assert [header(letter, "__streams.errors.exception") for letter in driver.dead_letters] == ["MisplacedRecord"]
+    assert driver.parked("") is None
 
 
 def test_a_pause_in_an_aborted_batch_never_was(driver: ServiceTestDriver) -> None:
@@ -362,7 +372,9 @@ def test_what_cannot_be_redriven_is_refused_in_words(stuck: ServiceTestDriver) -
 
 
 def test_a_command_that_cannot_be_read_stops_nothing(driver: ServiceTestDriver) -> None:
-    driver.receive_records([StoredRecord("shop.control", 0, 0, b"operator", value) for value in (None, b"", b"\0nope")])
+    cut = encoder_for(PauseWork)(PauseWork(operation_id="1", **WHO, at=1, scope="command", name="Script"))[:6]
+    values = (None, b"", b"\0nope", cut)
+    driver.receive_records([StoredRecord("shop.control", 0, 0, b"operator", value) for value in values])
     driver.receive(quick("a", "a1"))
     assert (texts_of(driver), driver.dead_letters) == (["a1"], [])
 

@@ -49,12 +49,13 @@ def run(task: PartitionTask, records: list[StoredRecord], take_bytes: float) -> 
     return cycle, left
 
 
-def test_a_record_is_given_up_without_its_handlers(task: PartitionTask) -> None:
-    stuck = record(task, 4, "tell never")
+@pytest.mark.parametrize("offset", [0, 4])
+def test_a_record_is_given_up_without_its_handlers(task: PartitionTask, offset: int) -> None:
+    stuck = record(task, offset, "tell never")
     task.begin_batch(0)
     task.give_up(stuck, STUCK)
     assert dead_letters(task) == [stuck.value()]
-    assert task.positions["shop.commands"] == 5
+    assert task.positions["shop.commands"] == offset + 1
     assert task.stores.parking.keys, "its key waits for an operator, as the policy says"
 
 
