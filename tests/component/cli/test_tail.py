@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from cli.tail import follow
 from ensemble.command_line.connection import connected_to
@@ -14,6 +15,7 @@ from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.tail import Selection
 from tests.support.command_line import CommandLine
+from tests.support.flow_in_memory import FlowInMemory
 from tests.support.order_messages import place_order
 
 
@@ -62,6 +64,25 @@ def test_from_now_on_shows_nothing_of_before(flow: Any, capsys: pytest.CaptureFi
     follow(flow, selection(from_beginning=False), output=JSON)
 
     assert capsys.readouterr().out == ""
+
+
+class Placing(FlowInMemory):
+    """A flow in which another order is placed once somebody follows it."""
+
+    def follow_from(self, offsets: Any) -> Any:
+        access: Any = self
+        publish(access, place_order(order_id="o-2"))
+        return super().follow_from(offsets)
+
+
+def test_the_records_of_an_order_that_come_from_now_on_are_shown_as_they_come(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with capture_logs():
+        flow: Any = Placing()
+        follow(flow, Selection((), from_beginning=False, until_end=False, limit=1, key="o-2"), "o-2", output=JSON)
+
+    assert [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()] == ["PlaceOrder"]
 
 
 def test_the_field_that_is_the_key_is_not_said_twice(flow: Any, capsys: pytest.CaptureFixture[str]) -> None:

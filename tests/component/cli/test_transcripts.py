@@ -46,6 +46,8 @@ kafka_bootstrap_servers = "127.0.0.1:9092"
 """
 _WITH_FILES: Final = {"views", "waves", "profiles", "doctor", "library-doctor"}
 """Sessions on the cluster of the environment: views and runs are kept in files; "+ " stands before each view."""
+_PAGES: Final = ("completion", "help", "library-help")
+"""Transcripts of what a program says about itself."""
 _NOT_HERE: Final = ("NO_COLOR", "FORCE_COLOR", "ENSEMBLE_PROGRAM", "ENSEMBLE_APP", "ENSEMBLE_PROFILE", "VISUAL",
                     "SCHEMA_REGISTRY_URL", "PAYMENT_PROVIDER_URL")  # fmt: skip
 
@@ -178,8 +180,17 @@ def shown_now(transcript: Transcript, setting: pytest.MonkeyPatch) -> list[list[
         return [[line, *without_changes(lines, folders)] for line, *lines in shown]
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in TRANSCRIPTS.glob("*.txt")))
+@pytest.mark.parametrize("name", sorted({path.stem for path in TRANSCRIPTS.glob("*.txt")}.difference(_PAGES)))
 def test_commands_show_what_their_transcript_has(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    transcript = Transcript.read(TRANSCRIPTS / f"{name}.txt")
+    assert shown_now(transcript, monkeypatch) == transcript.blocks
+
+
+@pytest.mark.parametrize("name", _PAGES)
+def test_a_program_that_is_made_anew_has_the_help_that_its_transcript_has(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _made.cache_clear()
     transcript = Transcript.read(TRANSCRIPTS / f"{name}.txt")
     assert shown_now(transcript, monkeypatch) == transcript.blocks
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cli.commands.order_actions import Filters, target_of
+from cli.commands.orders import _advice
 from cli.fields import parse_line
 from cli.options import Waves
 from cli.order_commands import Target
@@ -87,3 +88,15 @@ def test_whoever_places_an_order_is_told_how_to_follow_it(
     )
     show_receipt(receipt, fields, output=output)
     assert capsys.readouterr().err == ("follow it: ensemble orders watch 'o 1'\n" if is_told else "")
+
+
+@pytest.mark.parametrize(
+    ("owed", "paused", "typed_next"),
+    [
+        (False, False, []),
+        (False, True, ["orders resume o-1 --reason '...'"]),
+        (True, False, ["dead-letters redrive --key o-1 --reason '...'", "orders settle o-1 --reason '...'"]),
+    ],
+)
+def test_what_is_listed_says_what_to_type_next(*, owed: bool, paused: bool, typed_next: list[str]) -> None:
+    assert [typed for _, typed in _advice("o-1", owed=owed, paused=paused)] == ["orders show o-1", *typed_next]

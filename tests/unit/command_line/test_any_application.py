@@ -87,3 +87,8 @@ def test_the_shell_completes_what_the_application_has(app: str, completed: list[
     command = [sys.executable, "-m", "ensemble.command_line"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=Path.cwd())
     assert (done.stdout.split(), done.stderr) == (completed, "")
+
+
+def test_completion_without_an_application_is_no_place_for_errors() -> None:
+    selection.select(lambda: selection.find("gone:APP"))
+    assert selection.complete(lambda application: [application.name]) == []

@@ -126,6 +126,13 @@ def test_more_is_polled_than_a_batch_takes_while_a_suspect_waits_for_its_turn() 
     assert batches.progress.poll_limit == batches.progress.limit == 124
 
 
+def test_the_first_record_of_a_partition_stays_suspect_while_others_move_on() -> None:
+    batches = Batches()
+    batches.fail(blame=0)
+    batches.progress.commit({NEWS: 100})
+    assert batches.progress.is_alone(records(COMMANDS, 0))
+
+
 def test_records_before_a_suspect_come_first() -> None:
     """Its commit would take the offset past them."""
     batches = Batches()

@@ -154,6 +154,14 @@ def test_without_a_url_the_files_give_the_ids(monkeypatch: pytest.MonkeyPatch) -
     assert schema_sources() == DirectorySourceSelector()
 
 
+@pytest.mark.parametrize("limit_s", [None, 0.0, 7.5])
+def test_a_registry_is_opened_by_the_settings_and_waited_for_as_long_as_the_caller_says(limit_s: float | None) -> None:
+    opened = schema_sources(RegistrySettings(url=URL, ids="registry"), limit_s=limit_s)
+    assert isinstance(opened, Registry)
+    assert (opened.ids, opened._url, opened._limit_s) == ("registry", URL, limit_s)
+    opened.close()
+
+
 @pytest.mark.parametrize("url", ["registry:8080", "http://user:secret@registry", "http://a b"])
 def test_a_wrong_url_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ConfigurationError, match="SCHEMA_REGISTRY_URL") as refused:
