@@ -51,8 +51,8 @@ def looked(log: Log, watcher: ExpiringRecords, position: int) -> bool:
 
 @pytest.mark.parametrize(
     ("day", "position", "is_expiring"),
-    [(12, 8, True), (12, 9, False), (12, 10, False), (20, 9, True), (20, 10, False)],
-    ids=["4 days old", "3 days old", "all read", "nothing newer", "all read long ago"],
+    [(12, 8, True), (12, 9, False), (12, 10, False), (20, 9, True), (20, 10, False), (3, 0, False)],
+    ids=["4 days old", "3 days old", "all read", "nothing newer", "all read long ago", "all young"],
 )
 def test_unread_records_are_told_of_at_half_of_their_retention(day: int, position: int, is_expiring: bool) -> None:
     log = Log()

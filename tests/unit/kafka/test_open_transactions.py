@@ -17,7 +17,7 @@ class Ends:
     """An admin client that knows one partition's two ends, and a clock."""
 
     def __init__(self) -> None:
-        self.now, self.stable, self.high, self.is_silent = 0.0, 5, 5, False
+        self.now, self.stable, self.high, self.is_silent = 1_000.0, 5, 5, False
         self.pending: Future[Any] | None = None
         """Answers the question for the committed end."""
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
@@ -23,6 +24,7 @@ from ensemble.kafka.worker.process import (
     _clients,
     _exit_code,
     _limits,
+    _run_side_by_side,
     calm_collector,
     end,
     loop_of,
@@ -92,6 +94,29 @@ def test_a_process_without_a_loop_yet_says_what_it_waits_for() -> None:
     assert waiting.why_not_ready == "Kafka does not answer yet"
     assert [line["reason"] for line in logs] == ["Kafka does not answer yet"]
     assert waiting.stopping.is_set()
+
+
+@pytest.mark.parametrize(("first_ends_with", "worst"), [(0, 1), (2, 2)])
+def test_of_services_side_by_side_none_outlives_another_and_the_worst_counts(first_ends_with: int, worst: int) -> None:
+    # given two services, of which the second runs until it is told to stop, and fails then
+    statuses, bound = [status(None), status(None)], dict[str, str]()
+
+    def run_one(service: Any, of_service: ProcessStatus) -> int:
+        bound[service.name] = structlog.contextvars.get_contextvars()["service"]
+        if service.name == "shop":
+            return first_ends_with
+        assert of_service.stopping.wait(60)
+        return 1
+
+    def stop() -> None:
+        for each in statuses:
+            each.stop()
+
+    # when, then
+    services: Any = [SimpleNamespace(name="shop"), SimpleNamespace(name="till")]
+    assert _run_side_by_side(services, statuses, run_one, stop) == worst
+    assert bound == {"shop": "shop", "till": "till"}
+    assert [each.exit_code for each in statuses] == [first_ends_with, 1]
 
 
 class LoopDouble:

@@ -93,6 +93,30 @@ def test_a_partition_at_its_end_is_read_no_further_while_others_are() -> None:
     assert parts == [[0], [0], [1]], "nothing of the first one in between"
 
 
+class LateConsumer(SlowConsumer):
+    """Lets one poll pass before each record."""
+
+    def __init__(self, log: list[Polled]) -> None:
+        super().__init__(log)
+        self._polls, self.left = 0, list[list[tuple[str, int]]]()
+
+    def poll(self, wait_s: float) -> Any:
+        self._polls += 1
+        return super().poll(wait_s) if self._polls % 2 == 0 else None
+
+    def incremental_unassign(self, places: Any) -> None:
+        super().incremental_unassign(places)
+        self.left.append([(place.topic, place.partition) for place in places])
+
+
+def test_records_that_take_their_time_are_waited_for_and_what_is_read_is_left_once() -> None:
+    consumer: Any = LateConsumer([*records(0, 1), *records(0, 1, 2, place=OTHER)])
+    reading = Reader({}, make_consumer=lambda _: consumer)
+    reading.start({PLACE: 0, OTHER: 0})
+    parts = [[each.offset for each in part] for part in reading.read_to({PLACE: 1, OTHER: 2}, stall_s=60)]
+    assert (parts, consumer.left) == ([[], [0], [], [0], [], [1]], [[PLACE]])
+
+
 def test_an_end_that_nothing_reaches_is_told() -> None:
     reading, _ = reader(*records(0))
     reading.start({PLACE: 0})

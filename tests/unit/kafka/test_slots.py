@@ -1,8 +1,10 @@
 """The slots of replicas that are all configured alike."""
 
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,16 @@ def test_the_directory_of_the_locks_is_made_for_its_owner_alone(tmp_path: Path) 
         with take_slot("payment", "auto", tmp_path / "of" / "locks") as slot:
             assert slot.name.endswith("-0")
     assert (tmp_path / "of" / "locks").stat().st_mode & 0o777 == 0o700
+
+
+def test_locks_lie_in_the_systems_directory_for_what_is_temporary_with_those_of_the_same_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with take_slot("payment", "auto"):
+        assert [path.relative_to(tmp_path).parts for path in tmp_path.glob("*/*")] == [
+            (f"ensemble-slots-{os.getuid()}", "payment-0.lock")
+        ]
 
 
 def test_services_do_not_take_each_others_slots(tmp_path: Path) -> None:

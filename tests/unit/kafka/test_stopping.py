@@ -2,10 +2,12 @@
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
 
 import pytest
 
-from ensemble.kafka.worker.stopping import SILENCE_S, _listen, end_when_idle
+from ensemble.kafka.worker.stopping import SIGNALS, SILENCE_S, _listen, end_when_idle, stop_on_signals
 
 
 class Looks:
@@ -56,3 +58,32 @@ def test_other_signals_than_those_that_stop_a_process_are_passed_over(number: si
     assert os.read(reader, 9) == bytes([signal.SIGUSR1])
     os.close(reader)
     os.close(writer)
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    """Give signals the handlers again that they had."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    os.close(signal.set_wakeup_fd(-1))
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_stops_the_process_in_a_thread_of_its_own_and_ends_it_once_it_hangs(number: signal.Signals) -> None:
+    # given
+    called, has_ended = list[tuple[str, str]](), threading.Event()
+
+    def stop() -> None:
+        thread = threading.current_thread()
+        called.append((thread.name, "stop" if thread.daemon else "stop, and keep the process"))
+
+    # when
+    stop_on_signals(stop, lambda: 3600.0, has_ended.set)
+    os.kill(os.getpid(), number)
+
+    # then
+    assert has_ended.wait(60)
+    assert called == [("signals", "stop")]
