@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import hashlib
+import inspect
 import json
 import os
 import sys
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -105,7 +108,10 @@ def _by_function(known: dict[str, CallsOfTest]) -> dict[Function, list[str]]:
 
 def _calls(tests: Sequence[pytest.Item]) -> dict[str, CallsOfTest]:
     found: dict[str, CallsOfTest] = {}
+    caches = list(caches_of(CHECKOUT))
     for test, following in zip(tests, [*tests[1:], None], strict=True):
+        for cached in caches:
+            cached.cache_clear()  # else only the first test that needs what it makes would call the function
         began = time.monotonic()
         with recorded_calls() as calls:
             test.config.hook.pytest_runtest_protocol(item=test, nextitem=following)
@@ -113,6 +119,15 @@ def _calls(tests: Sequence[pytest.Item]) -> dict[str, CallsOfTest]:
         called = sorted({(_in_checkout(path), name) for path, name in places})
         found[test.nodeid] = CallsOfTest(time.monotonic() - began, called)
     return found
+
+
+def caches_of(checkout: Path) -> Iterator[functools._lru_cache_wrapper[Any]]:
+    """Yield the functions of the checkout that keep what they have made."""
+    for each in gc.get_objects():
+        if isinstance(each, functools._lru_cache_wrapper):
+            code = getattr(inspect.unwrap(each), "__code__", None)
+            if code is not None and is_in(checkout, code.co_filename):
+                yield each
 
 
 def is_in(checkout: Path, file: str) -> bool:

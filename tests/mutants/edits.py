@@ -23,6 +23,8 @@ _COMPARISONS: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
 _BOUNDS: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 _OBVIOUS: Final = {"isinstance", "issubclass", "getattr", "setattr", "hasattr"}
 """Whoever swaps their arguments sees it at once."""
+_COMMUTATIVE: Final = {"min", "max"}
+"""Whoever swaps their arguments changes nothing."""
 _LARGEST_CONSTANT: Final = 10
 """Larger ones tune something: 300 or 301 seconds is no mistake that a test should find."""
 
@@ -157,7 +159,7 @@ def _constant(node: ast.AST) -> Iterator[Edit]:
 
 def _arguments(node: ast.AST) -> Iterator[Edit]:
     match node:
-        case ast.Call(func=ast.Name(id=name)) if name in _OBVIOUS:
+        case ast.Call(func=ast.Name(id=name)) if name in _OBVIOUS | _COMMUTATIVE:
             pass
         case ast.Call(func, [first, second, *rest], keywords) if not isinstance(first, ast.Starred):
             yield Edit("arguments", node, ast.unparse(ast.Call(func, [second, first, *rest], keywords)))

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tests.mutants.edits import Edit, edits_in
 from tests.mutants.planted import CHECKOUT
+
+_TEMPLATE: Final = CHECKOUT / "libs" / "ensemble" / "command_line" / "template"
+"""What a new project begins with: files that are copied, and no modules of this checkout."""
 
 
 class FunctionPlace(NamedTuple):
@@ -102,7 +105,8 @@ def _files(folder: str) -> list[Path]:
     place = Path(os.path.normpath(CHECKOUT / folder))
     pattern = place if place.suffix == ".py" else place / "**" / "*.py"
     inside = place.is_relative_to(CHECKOUT)
-    files = sorted(CHECKOUT.glob(str(pattern.relative_to(CHECKOUT)))) if inside else []
+    found = CHECKOUT.glob(str(pattern.relative_to(CHECKOUT))) if inside else []
+    files = sorted(path for path in found if not path.is_relative_to(_TEMPLATE))
     if not files:
         raise ValueError(f"{folder}: no Python files there; give a folder, file or pattern below {CHECKOUT}")
     return files

@@ -4,13 +4,14 @@ import ast
 import importlib.util
 import json
 import sys
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from tests.mutants.callers import Callers, is_in, recorded_calls
+from tests.mutants.callers import Callers, caches_of, is_in, recorded_calls
 from tests.mutants.edits import edits_in
 from tests.mutants.forks import in_fork
 from tests.mutants.planted import CHECKOUT
@@ -30,6 +31,7 @@ from tests.mutants.random_mistakes import RandomMistake, draw_mistakes, module_n
         ("a.b = c", {"pass"}),
         ("return [i for i in a if i]", {"return [i for i in a if (True)]", "return (None)"}),
         ("return min(a)", {"return (max)(a)", "return (None)"}),
+        ("return max(a, b)", {"return (min)(a, b)", "return (None)"}),
         ('log.warning("x", at=1)', set()),
         ("raise ValueError(1)", set()),
         ("limit_s = 300", set()),
@@ -148,6 +150,20 @@ def test_a_call_after_many_others_is_recorded_as_well() -> None:
             first()
         last()
     assert calls.keys() >= {id(first.__code__), id(last.__code__)}
+
+
+def test_a_function_that_keeps_what_it_has_made_is_known() -> None:
+    @cache
+    def make() -> list[int]:
+        return [1]
+
+    assert [each for each in caches_of(CHECKOUT) if each is make] == [make]
+    assert not [each for each in caches_of(CHECKOUT / "libs") if each is make]
+
+
+def test_the_files_of_a_new_project_are_no_modules_to_plant_mistakes_in() -> None:
+    with pytest.raises(ValueError, match="no Python files there"):
+        draw_mistakes(["libs/ensemble/command_line/template"], 1, 1)
 
 
 def test_only_the_files_of_callers_and_those_that_changed_since_are_collected(tmp_path: Path) -> None:
