@@ -21,8 +21,12 @@ def run_service(service: str, instance: str | None, port: int | None) -> int:
         return _run_sandbox(port)
     if service not in SERVICES:
         raise UnknownName(f"SERVICE: there is no {service!r}; there are {', '.join((*SERVICES, SANDBOX))}")
-    is_alone = port is None and instance is None
-    return run_services([service], instance, port_in_up(service) if is_alone else port)
+    return run_services([service], instance, port_of(service, instance, port))
+
+
+def port_of(service: str, instance: str | None, port: int | None) -> int | None:
+    """Return the port that was asked for. The only instance of a service takes that of an `up` that runs here."""
+    return port_in_up(service) if port is None and instance is None else port
 
 
 def port_in_up(service: str) -> int | None:

@@ -79,7 +79,9 @@ def _print(screen: Screen, *, output: OutputFormat) -> None:
         show(Sheet(("severity", "subject", "finding", "next"), rows, nothing=_NOTHING), None, output=TABLE)
 
 
-def _watch(read: Callable[[], Screen], every_s: float, options: StatusOptions) -> None:
+def _watch(
+    read: Callable[[], Screen], every_s: float, options: StatusOptions, sleep: Callable[[float], None] = time.sleep
+) -> None:
     """Show it anew until interrupted: in place on a terminal, an object a line as JSON."""
     if options.output.is_json or not is_terminal():
         while True:
@@ -88,14 +90,14 @@ def _watch(read: Callable[[], Screen], every_s: float, options: StatusOptions) -
                 show_json_line(screen.status.model_dump(mode="json"))
             else:
                 _print(screen, output=TABLE)
-            time.sleep(every_s)
+            sleep(every_s)
     from rich.live import Live
 
     terminal = console()
     with Live(console=terminal, auto_refresh=False, screen=True) as live:
         while True:
             live.update(_picture(read(), terminal.width), refresh=True)
-            time.sleep(every_s)
+            sleep(every_s)
 
 
 def finding_lines(findings: Sequence[Finding], indent: str = "") -> list[RenderableType]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from resource import RLIM_INFINITY
+from resource import RLIM_INFINITY, RLIMIT_NOFILE
 from typing import Any, Final
 
 import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from services.control_room import connections as limited
 from services.control_room.connections import (
     REQUEST_S,
     BoundedConnection,
@@ -127,6 +128,7 @@ def test_a_connection_that_has_ended_is_waited_for_no_longer() -> None:
     loop = Loop()
     connection, transport = connect(loop)
     connection.connection_lost(None)
+    assert not connection.connections
     transport.ended = ""
     loop.pass_limit()
     assert transport.ended == ""
@@ -154,3 +156,40 @@ def test_some_files_are_left_for_all_else(files: int, connections: int) -> None:
 )
 def test_a_process_asks_for_as_many_files_as_are_enough_and_gives_none_back(soft: int, hard: int, enough: int) -> None:
     assert enough_files(soft, hard) == enough
+
+
+class Limits:
+    """The limits of a process, as the system has them; some systems allow less than they say."""
+
+    RLIMIT_NOFILE, RLIM_INFINITY = RLIMIT_NOFILE, RLIM_INFINITY
+
+    def __init__(self, soft: int, refusal: Exception | None = None) -> None:
+        self.limits, self.refusal, self.asked = (soft, RLIM_INFINITY), refusal, list[tuple[int, int]]()
+
+    def getrlimit(self, which: int) -> tuple[int, int]:
+        assert which == RLIMIT_NOFILE
+        return self.limits
+
+    def setrlimit(self, which: int, limits: tuple[int, int]) -> None:
+        assert which == RLIMIT_NOFILE
+        self.asked.append(limits)
+        if self.refusal is not None:
+            raise self.refusal
+        self.limits = limits
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked", "connections"),
+    [
+        (Limits(1_024), [(10_000, RLIM_INFINITY)], 9_800),
+        (Limits(1_024, OSError()), [(10_000, RLIM_INFINITY)], 824),
+        (Limits(1_024, ValueError()), [(10_000, RLIM_INFINITY)], 824),
+        (Limits(10_000), [], 9_800),
+    ],
+)
+def test_a_process_has_as_many_connections_as_the_system_lets_it_have_files(
+    limits: Limits, asked: list[tuple[int, int]], connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limited, "resource", limits)
+    assert most_connections.__wrapped__() == connections
+    assert limits.asked == asked

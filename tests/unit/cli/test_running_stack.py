@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cli.foreground import port_in_up
+from cli.foreground import port_in_up, port_of
 from cli.running_stack import endpoints
 from cli.up import _noted
 from cli.verification import lock_of_up, note_of_up
@@ -50,6 +50,8 @@ def test_a_service_that_died_under_up_is_run_again_where_status_looks_for_it(hom
     with lock_of_up(home).open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert (port_in_up("order"), port_in_up("payment")) == (port, None)
+        assert (port_of("order", None, None), port_of("order", "1", None)) == (port, None), "it may be a second one"
+        assert (port_of("order", None, 8000), port_of("order", "1", 8000)) == (8000, 8000)
         with socket.create_server(("127.0.0.1", port)):
             assert port_in_up("order") is None, "the one of `up` lives"
     assert port_in_up("order") is None, "no `up` runs"

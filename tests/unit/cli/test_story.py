@@ -6,7 +6,7 @@ import pytest
 
 from backoffice.order_story import Story, in_order
 from cli.live_story import Sequencer
-from cli.story import coloured, plain
+from cli.story import coloured, legend, plain
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages import bounded_id
 from ensemble.operations import ControlFlow, Entry
@@ -102,9 +102,20 @@ def test_an_amount_is_in_the_currency_that_the_story_has_named_before() -> None:
     assert story.tell(replace(PAY, fields={"order_id": "o-1", "amount": 900})).currency == "JPY"
 
 
-def test_a_line_on_a_terminal_is_never_too_long() -> None:
+def test_a_line_on_a_terminal_is_as_wide_as_that_is_but_for_a_column() -> None:
     line = Story(FLOW).tell(Entry(PLACED.record, "OrderPlaced", "event", {"reason": "why " * 100}))
-    assert all(coloured(line, width).cell_len < width for width in (60, 80, 200))
+    for width in (40, 60, 80, 200):
+        assert (coloured(line, width).cell_len, legend(width).cell_len) == (width - 1, min(width - 1, 73))
+
+
+@pytest.mark.parametrize(
+    ("width", "says"), [(123, "orch note twice"), (124, "orchestration with commands  note twice  because of Order")]
+)
+def test_a_line_says_why_where_there_is_room(width: int, says: str) -> None:
+    story = Story(FLOW)
+    story.tell(PLACED)
+    line = story.tell(replace(entry("ProcessPayment", 30, "OrderPlaced", "orchestrator"), fields={"note": "twice"}))
+    assert coloured(line, width).plain.startswith(f"   0.025 orchestrator ──▶ ProcessPayment       {says}")
 
 
 def test_control_is_derived_from_the_declarations() -> None:

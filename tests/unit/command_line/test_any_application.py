@@ -41,6 +41,14 @@ def test_the_settings_of_another_application_are_not_its_own(capsys: pytest.Capt
     assert not [name for name in variables if "PAYMENT" in name or "FULFILMENT" in name]
 
 
+def test_settings_are_lines_with_their_variable_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "h:9092")
+    assert run([*CAFE, "config", "show"]) == 0
+    assert "KAFKA_BOOTSTRAP_SERVERS\th:9092\tenvironment" in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

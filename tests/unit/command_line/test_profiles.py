@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.command_line import profiles
+from ensemble.command_line.commands.context import complete_profile
 from ensemble.command_line.errors import Mistake, UnknownName
 from tests.support.command_line import CommandLine
 
@@ -187,3 +188,9 @@ def test_a_choice_is_kept_where_no_folder_for_it_was_yet(home: Path, monkeypatch
     for profile in (test, other):
         profiles.choose(profile)
         assert profiles.current_name() == profile.name
+
+
+def test_the_shell_completes_profiles_and_none_where_the_file_is_wrong(home: Path) -> None:
+    assert complete_profile() == ["prod-eu", "test"]
+    (home / "profiles.toml").write_text("[")
+    assert complete_profile() == []

@@ -77,6 +77,24 @@ def test_a_run_is_stopped_before_its_next_wave(capsys: pytest.CaptureFixture[str
         request_stop(run.id)
 
 
+class DeafWaves(Waves):
+    """Waves that go on for some time when they are to stop."""
+
+    stops = 0
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+def test_that_a_run_is_to_stop_is_said_once_however_long_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    run = DeafWaves()
+    events = follow(run, SUBJECT, INTENT)
+    next(events)
+    request_stop(run.id)
+    list(events)
+    assert (run.stops, capsys.readouterr().err.count("ends before the next wave")) == (1, 1)
+
+
 def test_a_run_whose_terminal_was_closed_is_interrupted(home: Path) -> None:
     events = follow(Waves(), SUBJECT, INTENT)
     next(events)

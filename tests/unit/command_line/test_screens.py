@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from ensemble.clock import moment_of
 from ensemble.command_line.doctor_output import show_checks
 from ensemble.command_line.output import Sheet, show, show_document
 from ensemble.command_line.output_format import JSON, TABLE, OutputFormat
-from ensemble.command_line.status_screen import Screen, _print
+from ensemble.command_line.status_screen import Screen, StatusOptions, _print, _watch
 from ensemble.command_line.streams import advise, ask, say, show_count
 from ensemble.operations import Check, CheckResult, Finding
 from ensemble.operations.status import ClusterStatus, ServiceStatus, Status
@@ -104,6 +105,25 @@ def test_on_a_terminal_a_status_without_findings_says_so() -> None:
     with terminal() as shown:
         _print(screen(), output=TABLE)
     assert shown.lines[-1] == "✓ nothing waits for an operator"
+
+
+@pytest.mark.parametrize(
+    ("output", "is_pipe", "shown"), [(JSON, True, '"as_of"'), (TABLE, True, "lagging"), (TABLE, False, "lagging")]
+)
+def test_the_status_is_shown_anew_after_each_pause_until_it_is_interrupted(
+    output: OutputFormat, *, is_pipe: bool, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paused = list[float]()
+
+    def pause(seconds: float) -> None:
+        paused.append(seconds)
+        if len(paused) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), nullcontext() if is_pipe else terminal() as drawn:
+        _watch(screen, 2.5, StatusOptions(2.5, use_file=True, output=output), pause)
+    assert paused == [2.5, 2.5, 2.5]
+    assert (capsys.readouterr().out if drawn is None else drawn.getvalue()).count(shown) == 3
 
 
 def test_in_a_pipe_the_status_is_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from contracts import CompleteOrder
+from ensemble.command_line.commands.tail import Filters
 from ensemble.command_line.tail import Selection, filled, live_entries, select_entries
 from ensemble.kafka.client import ReceivedRecord
 from ensemble.messages import encoder_for
@@ -90,3 +91,20 @@ def test_a_template_is_filled_with_the_message_first_and_then_the_record() -> No
     assert filled("{order_id}\\t{key} {place} {offset}{nothing}|{ key }", entry) == (
         "o-9\tk orders.commands/0/1 1|{ key }"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "from_beginning"),
+    [
+        ({}, False),
+        ({"until_end": True}, True),
+        ({"since": "1h"}, False),
+        ({"until_end": True, "since": "1h"}, False),
+        ({"from_beginning": True, "since": "1h"}, True),
+    ],
+)
+def test_records_that_are_there_are_read_where_nothing_else_could_be_meant(
+    given: dict[str, Any], *, from_beginning: bool
+) -> None:
+    assert Filters(**given).selection(None).from_beginning is from_beginning
+    assert Filters(**given).selection(None, "o-1").key == "o-1"

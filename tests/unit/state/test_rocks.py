@@ -150,15 +150,69 @@ def test_a_copy_is_emptied_if_the_changelog_is_shorter(bench: Bench) -> None:
     assert (drinks_of(store), store.size(), store.read_from) == ({}, 0, 0)
 
 
+OLD = "h old, and what was deleted since may be gone from the changelog"
+
+
 @pytest.mark.parametrize(
-    ("topic_id", "now"),
-    [("topic-2", NOW), ("", NOW), ("topic-1", NOW + 13 * HOUR), ("topic-1", NOW - HOUR)],
+    ("topic_id", "now", "reason"),
+    [
+        ("topic-2", NOW, "it is a copy of the topic with id 'topic-1', this one has 'topic-2'"),
+        ("", NOW, "it is a copy of the topic with id 'topic-1', this one has ''"),
+        ("topic-1", NOW + 12 * HOUR + 1, f"it is 12.0 {OLD}"),
+        ("topic-1", NOW - HOUR // 6 - 1, f"it is -0.2 {OLD}"),
+    ],
     ids=["another topic", "unknown topic", "too old", "from the future"],
 )
-def test_a_copy_that_cannot_be_trusted_is_emptied(bench: Bench, topic_id: str, now: int) -> None:
-    commit(bench.open(), to=3, a=1)
-    store = bench.open(topic_id, now)
+def test_a_copy_that_cannot_be_trusted_is_emptied(bench: Bench, topic_id: str, now: int, reason: str) -> None:
+    with structlog.testing.capture_logs() as logs:
+        commit(bench.open(), to=3, a=1)
+        assert logs == [], "nothing was emptied that is new"
+        store = bench.open(topic_id, now)
     assert state_of(store) == ({}, 0)
+    assert logs == [{"event": "state.rebuilt", "log_level": "warning", "changelog": "cups", "reason": reason}]
+
+
+@pytest.mark.parametrize("later_ms", [12 * HOUR, -HOUR // 6])
+def test_a_copy_that_is_just_young_enough_is_gone_on_from(bench: Bench, later_ms: int) -> None:
+    commit(bench.open(), to=3, a=1)
+    store = bench.open(now=NOW + later_ms)
+    store.check_end(3)
+    assert state_of(store) == ({"a": 1}, 2)
+
+
+def test_what_was_read_before_is_forgotten_with_what_was_deleted_and_with_the_copy(bench: Bench) -> None:
+    # given states that were read
+    commit(store := bench.open(), to=7, a=1, b=2)
+    assert drinks_of(store) == {"a": 1, "b": 2}
+
+    # when one is deleted, and the other one written anew
+    stage(store, a=None, b=3)
+    staged = store.get(b"b")
+    store.acknowledge(9)
+    store.acknowledge(8)
+    store.commit()
+
+    # then
+    assert (store.get(b"a"), store.get(b"b"), store.read_from) == (None, Cup(drinks=3), 8)
+    assert store.get(b"b") is staged
+    store.start_over("it is old")
+    assert store.get(b"b") is None
+
+
+def test_offsets_of_a_batch_that_was_aborted_are_not_those_of_the_next_one(bench: Bench) -> None:
+    commit(store := bench.open(), to=3, a=1)
+    store.acknowledge(5)
+    store.abort()
+    stage(store, a=2)
+    store.commit()
+    assert state_of(bench.open()) == ({"a": 2}, 2)
+
+
+@pytest.mark.parametrize(("later_ms", "is_noted"), [(HOUR // 6, False), (HOUR // 6 + 1, True)])
+def test_that_nothing_has_changed_is_noted_now_and_then(bench: Bench, later_ms: int, *, is_noted: bool) -> None:
+    commit(bench.open(), to=3, a=1)
+    bench.open(now=NOW + later_ms).commit()
+    assert drinks_of(bench.open(now=NOW + later_ms + 12 * HOUR)) == ({"a": 1} if is_noted else {})
 
 
 def test_a_copy_of_an_idle_partition_stays_young_while_its_process_commits(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ensemble.errors import FatalError
 from ensemble.state.rocks_map import RocksMap
 
 
@@ -96,3 +97,15 @@ def test_an_older_process_is_waited_for_with_short_pauses(tmp_path: Path) -> Non
     disk[b"a"] = b"1"
     assert dict(disk) == {b"a": b"1"}
     disk.close()
+
+
+class BrokenMap(RocksMap):
+    """A map whose files are damaged, and stay so when they are made anew."""
+
+    def _open_once(self) -> Any:
+        raise OSError("Corruption: not an sstable")
+
+
+def test_what_stays_damaged_when_it_was_emptied_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match=r"copy cannot be opened: Corruption: not an sstable\. Nothing is lost, "):
+        BrokenMap(tmp_path / "copy")
