@@ -233,6 +233,14 @@ def test_a_topic_that_somebody_else_makes_meanwhile_is_no_failure() -> None:
         topics.apply(cluster, [COMMANDS])
 
 
+def test_a_controller_that_stays_away_is_told() -> None:
+    cluster: Any = Cluster()
+    cluster.passing = [KafkaError._TRANSPORT] * 9
+    with pytest.raises(Unavailable, match=r"^cannot create topics: not yet; is the broker up\?$"):
+        topics.apply(cluster, [COMMANDS], limit_s=0)
+    assert cluster.made == []
+
+
 def test_a_new_topic_that_cannot_be_read_is_told() -> None:
     cluster: Any = Cluster()
     cluster.has_leaders = False

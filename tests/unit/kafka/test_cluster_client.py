@@ -286,3 +286,10 @@ def test_another_client_has_the_same_settings() -> None:
     client = client_with({"bootstrap.servers": "127.0.0.1:1", "client.id": "other"}, 2.0)
     assert client.shared == {"bootstrap.servers": "127.0.0.1:1", "client.id": "other", "logger": CLIENT_LOG}
     assert client.limit_s == 2.0
+
+
+def test_what_is_waited_for_is_told_with_the_cluster() -> None:
+    told_of = list[str]()
+    waiting = ClusterClient({"bootstrap.servers": "there:9092"}, AwayAdmin(), 1.0, told_of.append)  # type: ignore[arg-type]  # a fake
+    waiting._on_wait_for("its topics")("no answer yet")
+    assert told_of == ["Kafka at there:9092 (its topics): no answer yet"]

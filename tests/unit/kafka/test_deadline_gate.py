@@ -139,6 +139,17 @@ def test_records_that_were_put_back_are_not_passed_over(task: PartitionTask) -> 
     assert task.positions[COMMANDS] == 0
 
 
+@pytest.mark.parametrize(("reached", "forgotten", "position"), [(0, {1}, 5), (0, {0}, 0), (1, {2}, 0)])
+def test_ends_of_other_partitions_and_those_that_are_forgotten_move_no_position(
+    task: PartitionTask, reached: int, forgotten: set[int], position: int
+) -> None:
+    deadlines = gate(Ends())
+    deadlines.reached(COMMANDS, reached, 5)
+    deadlines.forget(forgotten)
+    deadlines.pass_markers({0: task})
+    assert task.positions[COMMANDS] == position
+
+
 def test_an_end_that_was_reached_long_ago_takes_no_position_back(task: PartitionTask) -> None:
     deadlines = gate(Ends())
     deadlines.reached(COMMANDS, 0, 2)

@@ -61,6 +61,18 @@ def test_a_partition_that_went_to_another_member_is_forgotten() -> None:
     assert watch.problems.describe() == ""
 
 
+def test_the_longest_of_several_problems_counts_from_its_begin() -> None:
+    watch = Watch()
+    assert watch.problems.longest_s == 0
+    watch.problems.note(PLACE, 7, DAMAGED)
+    watch.now = 4
+    watch.problems.note(("shop.commands", 2), 9, DAMAGED)
+    watch.now = 6
+    assert watch.problems.longest_s == 6
+    watch.problems.clear(PLACE)
+    assert watch.problems.longest_s == 2
+
+
 def test_a_topic_that_a_restarting_broker_denies_is_waited_for() -> None:
     watch = Watch()
     watch.problems.note(PLACE, None, UNKNOWN)

@@ -133,6 +133,27 @@ class Coordinator:
         return {names[0]: answer(members=[waiting, working])}
 
 
+class Patient:
+    """An admin client whose answer notes how long it is waited for."""
+
+    def __init__(self) -> None:
+        self.waits = list[float]()
+
+    def describe_consumer_groups(self, names: list[str], **_: Any) -> dict[str, Any]:
+        return {names[0]: self}
+
+    def result(self, limit_s: float) -> Any:
+        self.waits.append(limit_s)
+        return SimpleNamespace(members=[])
+
+
+@pytest.mark.parametrize(("limit_s", "wait_s"), [(60, 5), (2, 2)])
+def test_an_answer_about_a_group_is_waited_for_no_longer_than_an_attempt_may_take(limit_s: int, wait_s: int) -> None:
+    admin: Any = Patient()
+    assert members_of(admin, "shop", limit_s, renew) == []
+    assert admin.waits == [wait_s]
+
+
 def test_a_group_that_does_not_exist_has_no_members_and_one_that_is_not_told_is_no_empty_one() -> None:
     assert members_of(cast("Any", Coordinator([refuse(KafkaError.GROUP_ID_NOT_FOUND)])), "shop", 60, renew) == []
     with pytest.raises(KafkaException) as raised:

@@ -19,7 +19,7 @@ from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.interceptors import InterceptedCommit, InterceptedInput, Interceptor, NotCommitted
 from ensemble.kafka.worker.loop import Loop, _give_up
 from ensemble.kafka.worker.pace import Pace
-from ensemble.kafka.worker.progress import Culprit
+from ensemble.kafka.worker.progress import Culprit, FailedBatch
 from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector, SchemaVersion
@@ -319,6 +319,21 @@ def test_a_record_that_was_alone_once_is_not_blamed_for_what_fails_later(shop: S
     turns_left: list[None] = []
     shop.run(act)
     assert shop.told == ["a1", "a2", "a3"]
+
+
+def test_what_is_beside_a_record_that_is_to_blame_waits_for_its_turn_and_none_is_lost(shop: Shop) -> None:
+    # given a record that was to blame for a batch, and others behind it and beside it
+    shop.send(quick("a", "a1"), quick("a", "a2"), quick("d", "d1"))
+    place = "shop.commands", partition_of(b"a", 2)
+    shop.loop._progress.fail(FailedBatch({place: 0}, "too slow", Culprit(place, 0, "too slow")))
+
+    # when
+    shop.run()
+
+    # then it came first and alone, and each of the others once
+    assert shop.told[0] == "a1"
+    assert sorted(shop.told) == ["a1", "a2", "d1"]
+    assert (shop.committed("a"), shop.committed("d")) == (2, 1)
 
 
 def fail_as_too_large(shop: Shop, times: int, *labels: str) -> None:

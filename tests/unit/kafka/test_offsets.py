@@ -1,6 +1,7 @@
 """Questions about offsets: asked again while the broker changes hands, and told when no answer comes."""
 
 from collections.abc import Callable
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException, TopicPartition
 
 from ensemble.kafka.offsets import (
+    _attempts_s,
     collect,
     first_written,
     high_watermarks,
@@ -127,3 +129,12 @@ def test_when_records_were_written_is_told_of_partitions_that_have_some() -> Non
     broker: Any = Written()
     assert first_written(broker, [PLACE, OTHER, ("gone", 0)], 5) == {PLACE: 1_000}
     assert last_written(broker, [PLACE, OTHER, ("gone", 0)], 5) == {PLACE: 9_000}
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "attempts"), [(200.0, [2, 4, 8, 16, 32, 60, 60]), (5.0, [2, 4, 5, 5]), (1.0, [1, 1])]
+)
+def test_each_attempt_may_take_twice_as_long_as_the_one_before_up_to_the_limit(
+    limit_s: float, attempts: list[float]
+) -> None:
+    assert list(islice(_attempts_s(limit_s), len(attempts))) == attempts

@@ -69,11 +69,12 @@ def test_a_record_that_is_to_blame_is_tried_alone_in_turn_with_the_others() -> N
     batches = Batches()
     batches.fail(blame=5)
     polled = [*records(COMMANDS, 5, 6), *records(NEWS, 1, 2)]
-    first, second = batches.progress.select(polled), batches.progress.select(polled)
+    first, second, third = (batches.progress.select(polled) for _ in range(3))
     assert offsets(first) == [5]
     assert batches.progress.is_alone(first)
     assert not batches.progress.why_given_up(first[0]), "it failed once, and not alone"
     assert offsets(second) == [1, 2], "what is behind it waits, others do not"
+    assert offsets(third) == [5]
 
 
 def test_of_two_records_that_are_to_blame_one_is_tried_at_a_time() -> None:

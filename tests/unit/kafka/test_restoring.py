@@ -299,3 +299,11 @@ def test_a_copy_that_does_not_come_to_its_end_is_given_up(driver: ServiceTestDri
     with pytest.raises(FatalError, match=r"was not read to its end within 0\.05 s|has not moved for 0\.05 s"):
         copy_partition(plan, partition, access, 0.05)
     assert cluster.is_closed
+
+
+def test_an_end_that_is_told_twice_is_one(consumer: AssignedConsumer) -> None:
+    restoration, tasks = begin(consumer)
+    restoration.advance(0, 60)
+    consumer.coming += [each for each in consumer.coming if each.problem is not None]
+    finish(restoration)
+    assert accounts_of(tasks) == [Account(value=2, text="a2")]

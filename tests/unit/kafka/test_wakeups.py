@@ -19,10 +19,17 @@ class Loop:
     due: int | None = None
     gate_waits: bool = False
     flights: dict[bytes, Any] = field(default_factory=dict)
+    has_finished: bool = False
 
     def wakeups(self) -> Wakeups:
-        calls = SimpleNamespace(in_flight=self.flights, has_finished=False)
-        running = {0: SimpleNamespace(next_due=lambda: self.due, calls=calls)}
+        calls = SimpleNamespace(in_flight=self.flights, has_finished=self.has_finished)
+        idle = SimpleNamespace(in_flight={}, has_finished=False)
+        later = None if self.due is None else self.due + 50
+        running = {
+            0: SimpleNamespace(next_due=lambda: None, calls=idle),
+            1: SimpleNamespace(next_due=lambda: self.due, calls=calls),
+            2: SimpleNamespace(next_due=lambda: later, calls=idle),
+        }
         gate = SimpleNamespace(waits_for=lambda _: self.gate_waits)
         return Wakeups(ManualClock(NOW), cast("Any", SimpleNamespace(running=running)), cast("Any", gate), POLL_S)
 
@@ -48,3 +55,9 @@ def test_a_gate_that_waits_for_timers_that_are_due_no_more_keeps_nobody_awake() 
     """As while the service is paused."""
     assert Loop(None, gate_waits=True).wakeups().wait_s() == POLL_S
     assert Loop(NOW + 100, gate_waits=True).wakeups().wait_s() == 0.1
+
+
+def test_a_call_that_has_finished_is_something_to_do() -> None:
+    assert Loop(has_finished=True).wakeups().has_something
+    assert Loop(NOW + 1, has_finished=True).wakeups().has_something
+    assert not Loop(NOW + 1).wakeups().has_something

@@ -41,7 +41,8 @@ class DeadlineGate:
 
     def reached(self, topic: str | None, partition: int | None, offset: int | None) -> None:
         """Note that the consumer has read the partition to its present end, which is before `offset`."""
-        self._read_to[topic or "", partition or 0] = self._not_passed[topic or "", partition or 0] = offset or 0
+        place = topic or "", partition or 0
+        self._read_to[place] = self._not_passed[place] = offset or 0
 
     def pass_markers(self, tasks: Mapping[int, PartitionTask]) -> None:
         """Move the tasks' positions to the ends that were reached, behind commit markers and aborted records.
