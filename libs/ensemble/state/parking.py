@@ -130,7 +130,7 @@ class ParkingStore(KeyedStore[Any]):
 
     def entries(self) -> Iterator[ParkedKey]:
         """Yield why each key is parked."""
-        return (entry for key in self.keys if (entry := self.entry(key)) is not None)
+        return map(self._parked_entry, self.keys)
 
     def head(self, key: bytes) -> ParkedRecord | None:
         """Return the record that has to succeed first."""

@@ -168,3 +168,25 @@ def count_calls(write: Callable[[bytes], None], key: bytes) -> int:
     finally:
         sys.setprofile(outer)
     return calls
+
+
+def tag_of(key: bytes) -> int:
+    return hash(key) >> 48 & 255
+
+
+def test_keys_that_an_index_cannot_tell_apart_are_told_apart_by_their_length() -> None:
+    # given two keys of one tag, of which one is how the other one begins
+    short = next(key for n in range(100_000) if tag_of(key := b"%d" % n) == tag_of(key + b"0"))
+    long = short + b"0"
+
+    # when the one is there, whose value goes on as the other key does
+    for present, absent, value in ((long, short, b""), (short, long, b"0")):
+        packed = PackedMap()
+        packed[present] = value
+        assert (packed.get(absent), absent in packed) == (None, False)
+
+        # then each is set and removed by itself
+        packed[absent] = b"7"
+        assert (packed[present], packed[absent], len(packed)) == (value, b"7", 2)
+        del packed[present]
+        assert dict(packed) == {absent: b"7"}

@@ -212,3 +212,19 @@ def test_what_became_of_a_dead_letter_is_found_under_its_place() -> None:
         b"a/b", place, 2, Resolution(how="redriven", at=1, operation_id="1", requested_by="", reason="")
     )
     assert ResolutionState(b"a/b", place, 2) in map(describe_state_key, store.batch)
+
+
+def test_why_each_key_is_parked_is_told() -> None:
+    store = parked("x")
+    other = ParkedKey(status="paused", first=0, next=1, since=2, blocked_on="step pay")
+    store.park(b"b", other, record_with_label("y"))
+    assert sorted(store.entries(), key=lambda entry: entry.since) == [store.entry(b"a"), other]
+
+
+@pytest.mark.parametrize(("at", "is_known"), [(14 * DAY - 1, True), (14 * DAY, False)])
+def test_what_operators_had_done_is_known_for_two_weeks(at: int, *, is_known: bool) -> None:
+    store = ParkingStore("parked-changelog")
+    store.mark_done("one", 0)
+    store.commit()
+    store.mark_done("other", at)
+    assert (store.was_done("one"), store.was_done("other")) == (is_known, True)

@@ -125,6 +125,15 @@ def test_what_is_restored_is_there_after_the_next_restart(bench: Bench) -> None:
     assert state_of(bench.open()) == ({"b": 2}, 2)
 
 
+def test_the_first_record_alone_is_read_again_as_the_one_that_was_last(bench: Bench) -> None:
+    store = bench.open()
+    store.restore_record(record(store, 0, "a", 1))
+    store.finish_restore()
+    store = bench.open()
+    store.check_end(1)
+    assert state_of(store) == ({"a": 1}, 0)
+
+
 def test_the_record_that_was_last_is_recognised(bench: Bench) -> None:
     commit(bench.open(), to=3, a=1)
     store = bench.open()

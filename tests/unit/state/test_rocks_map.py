@@ -77,6 +77,7 @@ def test_it_is_opened_for_many_small_entries_and_few_open_files(disk: RocksMap, 
         "max_background_jobs=2",
         "keep_log_file_num=2",
         "max_open_files=256",
+        "cache_index_and_filter_blocks=true",
     }
 
 
@@ -109,3 +110,42 @@ class BrokenMap(RocksMap):
 def test_what_stays_damaged_when_it_was_emptied_is_told(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match=r"copy cannot be opened: Corruption: not an sstable\. Nothing is lost, "):
         BrokenMap(tmp_path / "copy")
+
+
+class FullDisk:
+    """A database that can neither be written nor read."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+
+    def write(self, *_: Any) -> Any:
+        raise Exception("IO error: No space left on device")  # noqa: TRY002  as the binding does
+
+    get = write
+
+    def close(self) -> None:
+        self._db.close()
+
+
+FULL = r"copy cannot be {}: IO error: No space left on device\. Nothing is lost, .*; remove the cause"
+
+
+def test_a_disk_that_is_full_is_told_and_costs_no_copy(tmp_path: Path) -> None:
+    disk = RocksMap(tmp_path / "copy")
+    disk.write([(b"a", b"1")], b"mark")
+    database = disk._db
+    disk._db = FullDisk(database)
+    with pytest.raises(FatalError, match=FULL.format("written")):
+        disk.write([(b"a", b"2")], b"mark")
+    with pytest.raises(FatalError, match=FULL.format("read")):
+        disk.get(b"a")
+    disk.close()
+    disk = RocksMap(tmp_path / "copy")
+    assert (dict(disk), disk.mark()) == ({b"a": b"1"}, b"mark")
+    disk.close()
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FatalError, match=r"file/copy cannot be made: .*Not a directory.*; remove the cause"):
+        RocksMap(tmp_path / "file" / "copy")

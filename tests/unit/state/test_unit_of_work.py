@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import blake2b
 
 import pytest
 
 from ensemble.errors import OversizedOutput, UndeclaredOutput, UnencodableMessage
-from ensemble.messages.records import MAX_KEY_BYTES
+from ensemble.messages.records import MAX_KEY_BYTES, StoredRecord
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.state.unit_of_work import Output, OutputRoute, RecordLayer, fact_route
 from tests.support.scripted_service.messages import Booked, Stamped, Told
@@ -70,6 +71,47 @@ def test_what_an_earlier_record_has_left_is_forgotten(layer: RecordLayer, writes
     stage(layer, writes)
     begin(layer, "second")
     assert merged(layer, writes) == (0, 0)
+
+
+def take_up(layer: RecordLayer, input_id: str) -> None:
+    record = StoredRecord("shop.commands", 1, 7, b"a", None, [("ce_id", input_id.encode())])
+    layer.take_up(record, "noon")
+
+
+@pytest.mark.parametrize("next_record", [begin, take_up])
+@pytest.mark.parametrize("left", ["output", "write"])
+def test_an_output_or_a_write_alone_is_forgotten_as_well(
+    layer: RecordLayer, writes: StagedWrites, next_record: Callable[[RecordLayer, str], None], left: str
+) -> None:
+    stage(layer, writes)
+    if left == "output":
+        layer.staged.clear()
+    else:
+        layer.outputs.clear()
+    next_record(layer, "second")
+    assert (layer.origin, merged(layer, writes)) == ("b'a'b''second", (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("headers", "identity"),
+    [
+        ({}, ("shop.commands/1/7", "shop.commands/1/7")),
+        ({"ce_id": b"i"}, ("i", "i")),
+        ({"ce_id": b"i", "ce_correlationid": b"i"}, ("i", "i")),
+        ({"ce_id": b"i", "ce_correlationid": b"c"}, ("i", "c")),
+        ({"ce_correlationid": b"c"}, ("shop.commands/1/7", "c")),
+    ],
+)
+def test_a_record_is_known_by_its_id_and_its_correlation_or_by_its_place(
+    headers: dict[str, bytes], identity: tuple[str, str]
+) -> None:
+    layer = RecordLayer()
+    record = StoredRecord("shop.commands", 1, 7, None, None, [*headers.items(), ("ce_type", b"Script")])
+    assert layer.take_up(record, "noon") == b"Script"
+    assert (layer.message_id, layer.correlation_id) == identity
+    assert (layer.key, layer.source, layer.origin) == (b"", b"", f"b''b''{identity[0]}")
+    assert (layer.time, layer.ordinal, layer.window_entry) == ("noon", 0, b"")
+    assert (layer.topic, layer.partition, layer.offset) == ("shop.commands", 1, 7)
 
 
 def test_what_is_staged_after_a_discard_is_forgotten_as_well(layer: RecordLayer, writes: StagedWrites) -> None:
