@@ -69,7 +69,7 @@ def _bring_provider_back(scene: Scene) -> None:
     scene.type("./ensemble incidents list --all")
     scene.type("./ensemble parked list --service payment")
     incidents = _incidents(scene, open_only=False)
-    must(len(incidents) == 1, f"there are {len(incidents)} incidents, not one")
+    must(len(incidents) == 1, f"there are {len(incidents)} incidents, not one: {incidents}")
 
 
 def _resume_orders(scene: Scene) -> None:

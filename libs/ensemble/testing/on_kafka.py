@@ -399,8 +399,15 @@ class ServiceProcess:
         return self.wait()
 
     def wait(self, limit_s: float | None = None) -> int:
-        """Wait for the process's end, and return its exit code. Raises subprocess.TimeoutExpired."""
-        return self._started().wait(limit_s or self._limit_s)
+        """Wait for the process's end, and return its exit code.
+
+        Raises subprocess.TimeoutExpired, with the end of the log as a note.
+        """
+        try:
+            return self._started().wait(limit_s or self._limit_s)
+        except subprocess.TimeoutExpired as error:
+            error.add_note(f"its log ends with: {self.log[-3000:]}")
+            raise
 
     @property
     def has_ended(self) -> bool:

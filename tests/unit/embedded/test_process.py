@@ -113,7 +113,9 @@ def test_a_process_that_has_a_brokers_number_by_chance_is_left_alone(
 
 
 @pytest.mark.parametrize(
-    ("owner", "free_at", "looks"), [(GONE, 3, 3), ("", 2, 2), (os.getpid(), 3, None), (GONE, None, None)]
+    ("owner", "free_at", "looks"),
+    [(GONE, 3, 3), ("", 2, 2), (os.getpid(), 3, None), (GONE, None, None)],
+    ids=["gone", "not noted", "this process", "gone, and never free"],
 )
 def test_a_broker_that_stops_is_waited_for_and_one_with_an_owner_is_not(
     tmp_path: Path, owner: object, free_at: int | None, looks: int | None
