@@ -75,7 +75,9 @@ def test_what_is_not_there_has_no_version(tmp_path: Path) -> None:
 def test_kafka_needs_java_17(tmp_path: Path, version: str, *, is_taken: bool) -> None:
     java = java_in(tmp_path, version)
     assert installed({"JAVA_HOME": str(tmp_path), "PATH": "/nowhere"}) == (java if is_taken else None)
-    if not is_taken:
+    if is_taken:
+        assert find_java({"ENSEMBLE_JAVA": str(tmp_path)}) == java
+    else:
         with pytest.raises(EmbeddedKafkaError) as refusal:
             find_java({"ENSEMBLE_JAVA": str(tmp_path)})
         assert str(refusal.value) == "ENSEMBLE_JAVA names a Java 16; Kafka needs 17 or newer, or 'bundled'."

@@ -1,3 +1,4 @@
+import io
 import os
 import socket
 import struct
@@ -6,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ensemble.embedded import Running, cluster_at, default_directory, find_running
 from ensemble.embedded.layout import Layout
 from ensemble.embedded.os_processes import started_at
+from ensemble.embedded.probe import _exactly
 from ensemble.embedded.running import read, write
 
 
@@ -59,6 +62,15 @@ def test_an_answer_is_read_up_to_a_limit() -> None:
     reply = struct.pack(">i", 2_000_000) + answer(1, b"the-cluster")[4:].ljust(1_000_000, b"\0")
     with server(reply) as port:
         assert cluster_at("127.0.0.1", port, answer_s=30.0) == "the-cluster"
+
+
+def test_of_an_answer_in_pieces_no_more_is_taken_than_is_asked_for() -> None:
+    class Pieces(io.BytesIO):
+        def recv(self, count: int) -> bytes:
+            return self.read(min(count, 3))
+
+    connection: Any = Pieces(b"abcdefgh")
+    assert (_exactly(4, connection), _exactly(4, connection)) == (b"abcd", b"efgh")
 
 
 def test_several_brokers_answer_like_one() -> None:
