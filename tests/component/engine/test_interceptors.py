@@ -2,6 +2,7 @@
 
 import hmac
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -14,7 +15,10 @@ import pytest
 import structlog
 
 from ensemble import EventBus, RejectedInput, RetryableError, Service, handles
-from ensemble.engine.interception import Interception
+from ensemble.clock import ManualClock
+from ensemble.engine.compiled import compile_service
+from ensemble.engine.cycle import commit_batch
+from ensemble.engine.interception import InterceptedLayer, Interception
 from ensemble.errors import ConfigurationError, FatalError, OversizedOutput
 from ensemble.interceptors import (
     InterceptedCommit,
@@ -440,6 +444,39 @@ def test_a_hook_that_would_do_nothing_is_named_at_start(tmp_path: Path, wrong: I
         scripted_service("shop", tmp_path, interceptors=[wrong])
     with pytest.raises(ConfigurationError, match=f"shop: {reason}"):
         ServiceTestDriver(scripted_service("shop", tmp_path), interceptors=[wrong])
+
+
+def test_an_input_without_headers_is_shown_with_none() -> None:
+    shown: list[InterceptedInput] = []
+
+    class Bare(StoredRecord):
+        def headers(self) -> None:  # type: ignore[override]  # as the client returns them
+            return None
+
+    class Keeping(Interceptor):
+        def intercept_handling(self, record: InterceptedInput) -> AbstractContextManager[object]:
+            shown.append(record)
+            return nullcontext()
+
+    interception = Interception("shop", [Keeping()])
+    layer = InterceptedLayer(interception)
+    layer.record = Bare("shop.commands", 0, 7, b"a", b"value")
+    [(_, handle)] = interception.wrap("Clerk.on_script", (("", lambda _: None),), layer)
+    handle(script("a", "tell x"))
+    assert (shown[0].headers, shown[0].value, shown[0].published_value) == ({}, b"value", b"value")
+
+
+def test_interceptors_are_told_how_long_ago_a_batch_was_received(tmp_path: Path) -> None:
+    batches: list[float] = []
+
+    class Keeping(Interceptor):
+        def intercept_commit(self, commit: InterceptedCommit) -> AbstractContextManager[object]:
+            batches.append(commit.batch_s)
+            return nullcontext()
+
+    plan = compile_service(scripted_service("shop", tmp_path), ManualClock(), interceptors=[Keeping()])
+    assert commit_batch(plan, [], time.perf_counter() - 1_000_000, lambda: True)
+    assert 1_000_000 <= batches[0] < 1_001_000
 
 
 @pytest.mark.parametrize(("spare", "is_refused"), [(0, False), (1, True)])

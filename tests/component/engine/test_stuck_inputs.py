@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,19 @@ def test_a_batch_takes_no_more_records_than_fit_into_its_bytes(task: PartitionTa
     records = [record(task, offset, "tell " + "x" * 1000) for offset in range(10)]
     _, left = run(task, records, take_bytes=5000)
     assert [later.offset() for later in left] == list(range(3, 10)), "three records of 1 kB and three outputs of 1 kB"
+
+
+def test_a_batch_that_has_just_its_bytes_takes_one_record_more(task: PartitionTask) -> None:
+    cycle, _ = run(task, [record(task, 0, "add 1")], take_bytes=inf)
+    _, left = run(task, [record(task, offset, "add 1") for offset in (1, 2, 3)], take_bytes=cycle._bytes)
+    assert [later.offset() for later in left] == [3]
+
+
+def test_a_task_holds_state_if_one_of_its_stores_does(task: PartitionTask) -> None:
+    assert not task.holds_state
+    run(task, [record(task, 0, "add 1")], take_bytes=inf)
+    task.commit()
+    assert task.holds_state
 
 
 @pytest.mark.parametrize(("step", "left"), [("fail", 7), ("add 1", 0)])
