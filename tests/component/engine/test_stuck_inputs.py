@@ -16,6 +16,7 @@ from ensemble.engine.task import PartitionTask
 from ensemble.errors import StuckInput
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.records import ConsumedRecord, StoredRecord
+from ensemble.partitioning import partition_of
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Script
@@ -73,6 +74,22 @@ def test_a_batch_takes_no_more_records_than_fit_into_its_bytes(task: PartitionTa
     records = [record(task, offset, "tell " + "x" * 1000) for offset in range(10)]
     _, left = run(task, records, take_bytes=5000)
     assert [later.offset() for later in left] == list(range(3, 10)), "three records of 1 kB and three outputs of 1 kB"
+
+
+def test_a_task_is_due_with_its_first_timer_or_retry(task: PartitionTask) -> None:
+    def tried(key: bytes, offset: int, step: str) -> int | None:
+        value = encoder_for(Script)(script(key.decode(), step))
+        run(task, [StoredRecord("shop.commands", task.partition, offset, key, value)], take_bytes=inf)
+        task.commit()
+        return task.next_due()
+
+    beside = [key for key in (b"b", b"c", b"d", b"e", b"f", b"g", b"h") if partition_of(key, 2) == task.partition]
+    assert task.next_due() is None
+    assert tried(b"a", 0, "remind alarm 900 tell x") == 900_000
+    retry = tried(beside[0], 1, "flaky 9")
+    assert retry is not None
+    assert 0 < retry < 60_000
+    assert tried(beside[1], 2, f"remind alarm {(retry - 1) / 1000} tell x") == retry - 1
 
 
 def test_a_batch_that_has_just_its_bytes_takes_one_record_more(task: PartitionTask) -> None:

@@ -30,6 +30,12 @@ def test_is_out_after_so_many_keys_failed_for_one_cause() -> None:
     assert not outages.may_try(CHARGE, "d", 2000)
 
 
+def test_of_a_long_message_the_beginning_alone_tells_the_cause() -> None:
+    particular = "'" + "x" * 638 + "'"
+    assert cause_of(ValueError(f"{particular}tail")) == "ValueError: #"
+    assert cause_of(ValueError(f"{particular[:-2]}'t")) == "ValueError: #t"
+
+
 def test_one_poisoned_key_is_no_outage() -> None:
     outages = out_at_three()
     assert fail(outages, ["a"] * 100) == []
