@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from itertools import combinations, pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,20 @@ def test_a_line_that_is_too_long_for_the_terminal_is_broken_before_a_word() -> N
     lines = text(shop_flow(), 40).splitlines()
     assert max(map(len, lines)) <= 40
     assert "".join("".join(lines).split()) == "".join(text(shop_flow()).split())
+
+
+@pytest.mark.parametrize("width", [1, 12, 40, 63, 64, 65, 200])
+def test_a_line_that_is_broken_keeps_its_words_and_one_that_fits_its_columns(width: int) -> None:
+    # given a flow between services whose names have a hyphen
+    desk, far = Node("front-office", "Desk"), Node("far-away-store", "Packer")
+    edge = Edge(desk, far, s.Pack, "store.commands", "choreographed")
+    flow = Graph(("front-office", "far-away-store"), (desk, far), (edge,))
+
+    # then no word is cut
+    whole, broken = text(flow), text(flow, width)
+    assert broken.split() == whole.split()
+    fitting = [line for line in whole.splitlines() if len(line) <= width]
+    assert [line for line in fitting if line not in broken.splitlines()] == []
 
 
 def test_a_flow_without_edges_has_no_blocks() -> None:

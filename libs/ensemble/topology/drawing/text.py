@@ -56,7 +56,7 @@ def _line(edge: Edge, source: int, message: int) -> str:
 
 def _broken(line: str, width: int | None) -> str:
     """Break a line that is too long; what follows is indented."""
-    if width is None or len(line) <= width:
+    if width is None:
         return line
     return textwrap.fill(line, width, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
 
