@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from ensemble.local_clusters import LocalCluster
+from ensemble.settings import EnvironmentSettings
 
 CLUSTER_ID: Final = "ZW5zZW1ibGUtY29tcG9zZQ"
 """The CLUSTER_ID of docker-compose.yml: "ensemble-compose" as Kafka spells ids."""
@@ -16,7 +17,7 @@ _ANSWER_S: Final = 15.0
 """Who listens on compose's port, and may be slow, is given so long to say which cluster it is."""
 
 
-class ComposeSettings(BaseSettings):
+class ComposeSettings(EnvironmentSettings):
     """Where docker-compose.yml puts its Kafka and its registry on this machine; compose reads the same variables."""
 
     model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", extra="ignore")

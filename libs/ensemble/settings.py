@@ -1,6 +1,7 @@
 """Reads settings from the environment alone: `KAFKA_...` as Kafka clients spell them, `ENSEMBLE_...` for the runtime.
 
 Each secret may lie in a file instead, which its variable with `_FILE` behind it names: KAFKA_SASL_PASSWORD_FILE.
+Line breaks at the end of a value, as secrets and generated files have them, are not part of it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ensemble.errors import ConfigurationError, reason_in
@@ -39,18 +40,55 @@ _SERVER: Final = re.compile(
 )
 """A broker's address as the client takes it, with its port."""
 _HIGHEST_PORT: Final = 65_535
+_TOKEN: Final = re.compile("[!-~]([ -~]*[!-~])?")
 
 
-def _has_place(url: str) -> bool:
-    """Return whether a URL has a host, and a port that there may be if it names one."""
+def check_host(host: str) -> str:
+    """Return the host. Raises ValueError for what no system looks up, such as `0.0.0..0`."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"{host!r} is no name or address of a host") from None
+    return host
+
+
+def check_url(url: str) -> str:
+    """Return the URL. Raises ValueError unless it is http(s) with a host, and with a port that there may be if any."""
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0  # above 65,535, asking for it raises
+        has_place = bool(parts.hostname and check_host(parts.hostname)) and parts.port != 0  # above 65,535 it raises
     except ValueError:
-        return False
+        has_place = False
+    if not has_place or not re.fullmatch(r"https?://\S+", url):
+        raise ValueError("must be http(s)://host:port/path")
+    return url
 
 
-class KafkaSettings(BaseSettings):
+def _check_token(token: SecretStr) -> SecretStr:
+    """Refuse what no header carries as it is: nobody could show the token."""
+    if not _TOKEN.fullmatch(token.get_secret_value()):
+        raise ValueError("must be visible ASCII characters, and spaces between them alone, as a header of HTTP carries them")
+    return token
+
+
+Host = Annotated[str, AfterValidator(check_host)]
+"""A host's name or address."""
+Token = Annotated[SecretStr, AfterValidator(_check_token)]
+"""A secret that requests over HTTP carry."""
+
+
+class EnvironmentSettings(BaseSettings):
+    """Settings whose values are read without the line breaks at their end: `TOKEN=$(cat file)` elsewhere keeps them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_line_ends(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {name: value.rstrip("\r\n") if isinstance(value, str) else value for name, value in values.items()}
+
+
+class KafkaSettings(EnvironmentSettings):
     """How to reach the cluster. `KAFKA_BOOTSTRAP_SERVERS` and the usual SASL and TLS settings."""
 
     model_config = SettingsConfigDict(env_prefix="KAFKA_", extra="ignore")
@@ -83,7 +121,7 @@ class KafkaSettings(BaseSettings):
         return {name.replace("_", "."): _revealed(value) for name, value in values.items()}
 
 
-class CommandSettings(BaseSettings):
+class CommandSettings(EnvironmentSettings):
     """How a command, or a job that runs one, deals with a cluster or a registry that is still coming up."""
 
     model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", extra="ignore")
@@ -93,11 +131,17 @@ class CommandSettings(BaseSettings):
     health_urls: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Where processes answer /readyz, by service, as JSON: `{"shop": ["http://10.0.0.7:8080"]}`. `status` asks them
     which record one is stuck at."""
-    http_token: SecretStr | None = None
+    http_token: Token | None = None
     """The token that /readyz asks for."""
 
+    @field_validator("http_token", mode="before")
+    @classmethod
+    def _check_empty(cls, token: Any) -> Any:
+        """Treat an empty variable as one that is not set; a service that gets one does not start."""
+        return token or None
 
-class RegistrySettings(BaseSettings):
+
+class RegistrySettings(EnvironmentSettings):
     """A Confluent-compatible schema registry. Without `SCHEMA_REGISTRY_URL` ids come from the schema directories."""
 
     model_config = SettingsConfigDict(env_prefix="SCHEMA_REGISTRY_", extra="ignore")
@@ -124,9 +168,9 @@ class RegistrySettings(BaseSettings):
     @classmethod
     def _check_url(cls, url: str | None) -> str | None:
         """Treat an empty variable, as deployment files set it, as one that is not set."""
-        if url and not (re.fullmatch(r"(https?|mock)://[^@\s]+", url) and _has_place(url)):
+        if "@" in (url or ""):
             raise ValueError("must be http(s)://host:port/path; credentials go into ..._BASIC_AUTH_USER_INFO")
-        return url or None
+        return check_url(url) if url and not url.startswith("mock://") else url or None
 
     def for_commands(self, **values: Any) -> Self:
         """Return the settings where no running service waits: a request may take 30 s, unless the time is set."""
@@ -143,7 +187,7 @@ class RegistrySettings(BaseSettings):
 STATE_DIR: Final = Path(".ensemble/state")
 
 
-class RuntimeSettings(BaseSettings):
+class RuntimeSettings(EnvironmentSettings):
     """How one service process runs. Every one has a default that is right for a laptop."""
 
     model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", extra="ignore")
@@ -189,11 +233,11 @@ class RuntimeSettings(BaseSettings):
     time. Points: after-poll, in-batch, after-produce, after-flush, after-offsets, after-commit, after-fold."""
     freeze_at: str = Field(default="", pattern=_POINT_PATTERN)
     """For fault tests: at this point the process stands still, until it is resumed (SIGCONT)."""
-    http_host: str = "127.0.0.1"
+    http_host: Host = "127.0.0.1"
     """Where /livez, /readyz and /metrics listen."""
     http_port: int | None = Field(default=None, ge=0, le=65_535)
     """Their port; each service has its own default, 0 turns them off."""
-    http_token: SecretStr | None = None
+    http_token: Token | None = None
     """Requests for /readyz or /metrics must carry it (`Authorization: Bearer ...`); /livez stays open."""
     http_requests_per_s: float = Field(default=50, gt=0, le=10_000)
     """Requests beyond that are answered 429, twice as many in a burst; /livez does not count."""
@@ -225,7 +269,7 @@ class RuntimeSettings(BaseSettings):
         return self
 
 
-class TelemetrySettings(BaseSettings):
+class TelemetrySettings(EnvironmentSettings):
     """The variables of OpenTelemetry that decide whether spans are exported; its SDK reads these and all others."""
 
     model_config = SettingsConfigDict(env_prefix="OTEL_", extra="ignore")
@@ -276,7 +320,7 @@ def _from_files(settings: type[BaseSettings]) -> dict[str, str]:
 
 def _content(settings: type[BaseSettings], name: str, path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         variable = f"{settings.model_config.get('env_prefix', '')}{name}_file".upper()
         reason = error.strerror if isinstance(error, OSError) else "it is not text"

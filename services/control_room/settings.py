@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from ensemble.settings import EnvironmentSettings, Host, Token
 
 
-class ControlRoomSettings(BaseSettings):
+class ControlRoomSettings(EnvironmentSettings):
     """How the control room listens, and what it keeps."""
 
     model_config = SettingsConfigDict(env_prefix="CONTROL_ROOM_", frozen=True, extra="ignore")
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """The address to listen on."""
     port: int = Field(default=8100, ge=0, le=65_535)
     """The port to listen on, 0 for any free one."""
@@ -26,9 +28,9 @@ class ControlRoomSettings(BaseSettings):
 
     On loopback nobody has to log in unless a token is set.
     """
-    token: SecretStr | None = None
+    token: Token | None = None
     """Who has it may act. CONTROL_ROOM_TOKEN_FILE names a file that holds it."""
-    see_token: SecretStr | None = None
+    see_token: Token | None = None
     """Who has it may see, and not act."""
     proxy_user_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     """The header in which a proxy that logs people in, by OpenID Connect say, names them: X-Forwarded-Email."""

@@ -1,15 +1,19 @@
 """What can be configured about payments, by environment variable."""
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import SettingsConfigDict
+
+from ensemble.settings import EnvironmentSettings, check_url
 
 
-class PaymentSettings(BaseSettings):
+class PaymentSettings(EnvironmentSettings):
     """`PAYMENT_PROVIDER_URL` and `PAYMENT_ATTEMPT_TIMEOUT_S`."""
 
     model_config = SettingsConfigDict(env_prefix="PAYMENT_", extra="ignore")
 
-    provider_url: str = Field(default="http://127.0.0.1:8090", pattern=r"^https?://[^/\s]+")
+    provider_url: Annotated[str, AfterValidator(check_url)] = "http://127.0.0.1:8090"
     """Where the payment provider answers."""
     attempt_timeout_s: float = Field(default=3.0, gt=0, le=300)
     """How long one call may take. Below ENSEMBLE_ATTEMPT_TIMEOUT_S, the error names the provider."""

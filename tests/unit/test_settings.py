@@ -12,6 +12,7 @@ from ensemble.settings import (
     RegistrySettings,
     RuntimeSettings,
     TelemetrySettings,
+    check_url,
     load,
     secret_file,
 )
@@ -51,6 +52,52 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatc
     assert (load(RuntimeSettings).policies_dir, load(RuntimeSettings).state_dir) == (None, STATE_DIR)
     assert load(RuntimeSettings, policies_dir="p", state_dir="s").policies_dir == Path("p")
     assert load(RuntimeSettings, policies_dir="p", state_dir="s").state_dir == Path("s")
+
+
+def test_line_breaks_at_the_end_of_a_variable_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "ENSEMBLE_HTTP_TOKEN", "ENSEMBLE_POLICIES_DIR"):
+        monkeypatch.setenv(variable, f" {variable}\r\n\n")
+    monkeypatch.setenv("ENSEMBLE_HTTP_TOKEN", "open sesame\n")
+    monkeypatch.setenv("ENSEMBLE_STATE_DIR", "\n")
+    config = {"sasl.username": " KAFKA_SASL_USERNAME", "sasl.password": " KAFKA_SASL_PASSWORD"}
+    assert load(KafkaSettings).client_config() == {"security.protocol": "PLAINTEXT", **config}
+    runtime = load(RuntimeSettings)
+    assert runtime.http_token is not None
+    assert runtime.http_token.get_secret_value() == "open sesame"
+    assert (runtime.policies_dir, runtime.state_dir) == (Path(" ENSEMBLE_POLICIES_DIR"), STATE_DIR)
+
+
+@pytest.mark.parametrize("token", ["", " s3cret", "s3cret ", "s3cret\t", "sch\u00fctzt", "a\nb"])
+def test_a_token_that_no_header_carries_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENSEMBLE_HTTP_TOKEN", token)
+    for settings in (RuntimeSettings, *([CommandSettings] if token else [])):
+        with pytest.raises(ConfigurationError, match="ENSEMBLE_HTTP_TOKEN: must be visible ASCII"):
+            load(settings)
+
+
+@pytest.mark.parametrize("host", ["0.0.0..0", ".here", "a" * 64])
+def test_a_host_that_no_system_looks_up_is_refused(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="ENSEMBLE_HTTP_HOST: .* is no name or address of a host"):
+        load(RuntimeSettings, http_host=host)
+    for url in (f"http://{host}", f"http://{host}:80/p"):
+        with pytest.raises(ValueError, match="must be http"):
+            check_url(url)
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::1", "localhost", "a" * 63, "m\u00fcnchen.example"])  # noqa: S104
+def test_a_host_is_taken_as_it_is(host: str) -> None:
+    assert load(RuntimeSettings, http_host=host).http_host == host
+
+
+@pytest.mark.parametrize("url", ["", "provider", "http://", "http://:80", "http://p:0", "http://p:65536", "http://p/ x"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must be http"):
+        check_url(url)
+
+
+@pytest.mark.parametrize("url", ["http://p", "https://p:65535/v1?a=b", "http://[::1]:80", "http://ann:pass@p"])
+def test_a_url_is_taken_as_it_is(url: str) -> None:
+    assert check_url(url) == url
 
 
 def test_clients_get_the_settings_as_they_spell_them() -> None:
