@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -18,8 +18,25 @@ if TYPE_CHECKING:  # it takes as long to import as the rest of the service: who 
     from aiohttp import ClientResponse, ClientSession
 
 _MALFORMED = frozenset({400, 413, 415, 422})
-_MISCONFIGURED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
-"""Said of this service and not of one request: its credentials, its rights, its address of the provider."""
+_MISCONFIGURED: Final = frozenset(
+    {
+        HTTPStatus.MOVED_PERMANENTLY,
+        HTTPStatus.FOUND,
+        HTTPStatus.SEE_OTHER,
+        HTTPStatus.TEMPORARY_REDIRECT,
+        HTTPStatus.PERMANENT_REDIRECT,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.MISDIRECTED_REQUEST,
+    }
+)
+"""Said of this service and not of one request: its credentials, its rights, its address of the provider.
+
+No redirect is followed: whoever answers at an address could send charges, with their tokens, to another one.
+"""
 _BODY_LIMIT: Final = 16_384
 """The longest answer in bytes."""
 _TEXT_LIMIT: Final = 500
@@ -37,6 +54,7 @@ class HttpPaymentGateway:
 
     def __init__(self, url: str, attempt_timeout_s: float = 5.0) -> None:
         self._url = url.rstrip("/")
+        self._shown_url = _without_credentials(self._url)
         self._timeout_s = attempt_timeout_s
         self._session: ClientSession | None = None
 
@@ -81,7 +99,7 @@ class HttpPaymentGateway:
         except TimeoutError as error:
             raise _unknown(key, f"no answer within {self._timeout_s} s") from error
         except ClientError as error:
-            raise _unknown(key, f"the payment provider at {self._url} cannot be reached: {error}") from error
+            raise _unknown(key, f"the payment provider at {self._shown_url} cannot be reached: {error}") from error
         answer = _parse(body)
         if status in _FINAL:
             return answer
@@ -96,7 +114,7 @@ class HttpPaymentGateway:
     def _misconfigured(self, path: str, key: str, status: int, answer: Any) -> MisconfiguredAdapter:
         return MisconfiguredAdapter(
             f"configuration: the payment provider says {HTTPStatus(status).phrase} to this service, so the outcome of "
-            f"{key} is not known; check PAYMENT_PROVIDER_URL and what {self._url}{path} expects: "
+            f"{key} is not known; check PAYMENT_PROVIDER_URL and what {self._shown_url}{path} expects: "
             f"{_detail(status, answer)}"
         )
 
@@ -131,10 +149,18 @@ async def _read(response: ClientResponse) -> bytes:
 def _parse(body: bytes) -> Any:
     """Return the answer, its texts bounded and without characters that no message can carry, or None."""
     try:
-        answer = json.loads(body)
+        answer = json.loads(body, object_pairs_hook=_unique)
     except (ValueError, RecursionError):  # a body may be nested more deeply than it can be read
         return None
     return {name: _bounded(value) for name, value in answer.items()} if isinstance(answer, dict) else answer
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object. Raises ValueError if it says anything twice: captured and declined, say, is no outcome."""
+    answer = dict(pairs)
+    if len(answer) < len(pairs):
+        raise ValueError("a name comes twice")
+    return answer
 
 
 def _bounded(value: Any) -> Any:
@@ -166,6 +192,13 @@ def _moment_in(date: str) -> float | None:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def _without_credentials(url: str) -> str:
+    """Return the URL as it may stand in logs, dead letters and incidents."""
+    scheme, _, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
 
 
 def _detail(status: int, answer: Any) -> str:

@@ -157,7 +157,7 @@ def test_an_answer_is_read_as_far_as_its_limit(length: int, is_read: bool) -> No
             asyncio.run(charge)
 
 
-@pytest.mark.parametrize("status", [200, 302, 409, 429, 500, 503])
+@pytest.mark.parametrize("status", [200, 204, 304, 409, 429, 500, 503])
 def test_an_answer_that_settles_nothing_is_retryable(status: int) -> None:
     with pytest.raises(RetryableError, match="is not known") as raised:
         asyncio.run(_charge_answered_by(status, b"<html>"))
@@ -180,7 +180,15 @@ def test_a_provider_that_sends_elsewhere_is_not_followed() -> None:
         asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("status", "phrase"), [(401, "Unauthorized"), (403, "Forbidden"), (404, "Not Found")])
+@pytest.mark.parametrize(
+    ("status", "phrase"),
+    [
+        *((301, "Moved Permanently"), (302, "Found"), (303, "See Other")),
+        *((307, "Temporary Redirect"), (308, "Permanent Redirect")),
+        *((401, "Unauthorized"), (403, "Forbidden"), (404, "Not Found"), (405, "Method Not Allowed")),
+        *((407, "Proxy Authentication Required"), (421, "Misdirected Request")),
+    ],
+)
 def test_a_provider_that_refuses_this_service_is_a_matter_of_configuration(status: int, phrase: str) -> None:
     with pytest.raises(MisconfiguredAdapter, match=f"^configuration: the payment provider says {phrase} .*not known"):
         asyncio.run(_charge_answered_by(status, b"<html>"))
@@ -262,6 +270,26 @@ def test_an_answer_without_an_amount_settles_nothing(status: str, amount: str) -
     body = f'{{"status": "{status}", "charge_id": "ch_1", "amount": {amount}}}'.encode()
     with pytest.raises(RetryableError, match="is not known"):
         asyncio.run((_charge_answered_by if status == "captured" else _refund_answered_by)(200, body))
+
+
+def test_an_answer_that_says_something_twice_settles_nothing() -> None:
+    """Read by its last words alone, a charge that was declined counted as money."""
+    twice = b'{"status": "declined", "reason": "no", "status": "captured", "charge_id": "ch_1", "amount": 4200}'
+    with pytest.raises(RetryableError, match="is not known"):
+        asyncio.run(_charge_answered_by(200, twice))
+
+
+def test_the_credentials_of_the_address_are_not_told() -> None:
+    async def scenario() -> None:
+        gateway = HttpPaymentGateway("http://ann:s3@cret@127.0.0.1:9/v1@a")
+        try:
+            await gateway.charge(CHARGE)
+        finally:
+            await gateway.close()
+
+    with pytest.raises(RetryableError, match="provider at http://127.0.0.1:9/v1@a cannot be reached") as raised:
+        asyncio.run(scenario())
+    assert "cret" not in str(raised.value)
 
 
 def test_a_charge_without_an_id_settles_nothing() -> None:
