@@ -67,7 +67,7 @@ def check_url(url: str) -> str:
 def _check_token(token: SecretStr) -> SecretStr:
     """Refuse what no header carries as it is: nobody could show the token."""
     if not _TOKEN.fullmatch(token.get_secret_value()):
-        raise ValueError("must be visible ASCII characters, and spaces between them alone, as a header of HTTP carries them")
+        raise ValueError("must be visible ASCII characters, with spaces between them alone, as headers carry them")
     return token
 
 

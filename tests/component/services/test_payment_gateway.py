@@ -287,7 +287,7 @@ def test_the_credentials_of_the_address_are_not_told() -> None:
         finally:
             await gateway.close()
 
-    with pytest.raises(RetryableError, match="provider at http://127.0.0.1:9/v1@a cannot be reached") as raised:
+    with pytest.raises(RetryableError, match=r"provider at http://127.0.0.1:9/v1@a cannot be reached") as raised:
         asyncio.run(scenario())
     assert "cret" not in str(raised.value)
 
