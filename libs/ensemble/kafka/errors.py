@@ -39,6 +39,11 @@ PASSING: Final = frozenset(
 )
 """Error codes that brokers and the client answer while brokers restart or hand over leaders and coordinators."""
 
+UNWRITABLE: Final = frozenset(
+    {KafkaError._MSG_TIMED_OUT, KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND}
+)
+"""Error codes of records that no broker takes now: too few replicas of their partition are there."""
+
 UNKNOWN_TOPIC: Final = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 )
@@ -62,6 +67,11 @@ def explain(problem: KafkaError) -> str:
             return (
                 f"{problem.str()}: another consumer, which is no process of this service or of another release, is in "
                 f"its group; `{command('consumers list')}` shows it"
+            )
+        case code if code in UNWRITABLE:
+            return (
+                f"{problem.str()}: no broker takes records of that partition now, as its leader is away, or fewer "
+                "replicas are in sync than min.insync.replicas asks for"
             )
         case code if code in UNKNOWN_TOPIC:
             advice = f"`{command('topics apply')}` creates a topic again that was deleted; its records are gone"

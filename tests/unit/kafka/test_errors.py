@@ -113,6 +113,20 @@ def test_a_system_error_that_is_not_the_clients_is_raised() -> None:
             (code, "said (`ensemble topics apply` creates a topic again that was deleted; its records are gone)")
             for code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
         ),
+        *(
+            (
+                code,
+                (
+                    "said: no broker takes records of that partition now, as its leader is away, or fewer replicas are in "
+                    "sync than min.insync.replicas asks for"
+                ),
+            )
+            for code in (
+                KafkaError._MSG_TIMED_OUT,
+                KafkaError.NOT_ENOUGH_REPLICAS,
+                KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+            )
+        ),
         (KafkaError._TRANSPORT, "said"),
     ],
 )

@@ -29,9 +29,11 @@ class Batches:
         self.now = 0.0
         self.progress = BatchProgress(most, lambda: self.now)
 
-    def fail(self, place: tuple[str, int] = COMMANDS, at: int = 0, *, blame: int | None = None) -> None:
+    def fail(
+        self, place: tuple[str, int] = COMMANDS, at: int = 0, *, blame: int | None = None, is_outage: bool = False
+    ) -> None:
         culprit = None if blame is None else Culprit(place, blame, REASON)
-        self.progress.fail(FailedBatch({place: at}, REASON, culprit))
+        self.progress.fail(FailedBatch({place: at}, REASON, culprit, is_outage))
 
 
 def test_each_failure_makes_batches_smaller_and_each_commit_larger() -> None:
@@ -167,6 +169,23 @@ def test_batches_that_fail_for_too_long_end_the_process_with_the_place_and_the_r
         batches.fail(at=7)
     batches.now = 61
     with pytest.raises(FatalError, match=r"62 batches .* came to no end at shop\.commands\[0\] offset 7: told to fail"):
+        batches.fail(at=7)
+
+
+def test_brokers_that_are_away_are_waited_for_and_told() -> None:
+    """Ended after a minute, every process of a service came and went for as long as replicas were missing."""
+    batches = Batches()
+    for batches.now in range(0, 36_000, 15):
+        batches.fail(at=7, is_outage=True)
+    assert batches.progress.describe([0]) == f"stuck at shop.commands[0] offset 7 for 35985 s: {REASON}"
+
+
+def test_what_fails_once_the_brokers_are_back_is_counted_from_then_on() -> None:
+    batches = Batches()
+    for batches.now in range(91):
+        batches.fail(at=7, is_outage=batches.now == 30)
+    batches.now = 91
+    with pytest.raises(FatalError, match="61 batches in a row"):
         batches.fail(at=7)
 
 

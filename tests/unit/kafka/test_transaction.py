@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.worker.fencing import Rivals
-from ensemble.kafka.worker.transaction import Outcome, Transactions, Work, describe, is_unacceptable
+from ensemble.kafka.worker.transaction import Outcome, Transactions, Work, describe, is_outage, is_unacceptable
 from ensemble.state.unit_of_work import Output
 
 LIMIT_S = 10.0
@@ -304,6 +304,22 @@ def test_a_refused_timestamp_is_told_as_a_clock_that_is_wrong() -> None:
     assert slot.commit() is Outcome.ABORTED
     assert "this machine's clock and the broker's differ" in describe(slot.transactions.problem)
     assert not is_unacceptable(slot.transactions.problem), "no record is to blame"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_waited_out"),
+    [
+        (KafkaError._MSG_TIMED_OUT, True),
+        (KafkaError._TIMED_OUT, True),
+        (KafkaError.NOT_ENOUGH_REPLICAS, True),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, False),
+        (KafkaError._FENCED, False),
+        (KafkaError.MSG_SIZE_TOO_LARGE, False),
+    ],
+)
+def test_what_brokers_that_are_away_fail_is_told_apart(code: int, is_waited_out: bool) -> None:
+    assert is_outage(KafkaError(code)) == is_waited_out
+    assert not is_outage(None)
 
 
 def test_a_service_goes_on_after_an_outage_in_which_nobody_answers_for_its_group() -> None:

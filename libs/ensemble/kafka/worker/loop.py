@@ -43,7 +43,15 @@ from ensemble.kafka.worker.pace import Pace
 from ensemble.kafka.worker.progress import TIMERS, BatchProgress, Culprit, FailedBatch
 from ensemble.kafka.worker.restore import Restoration
 from ensemble.kafka.worker.state_disk import StateDisk
-from ensemble.kafka.worker.transaction import Changes, Outcome, Transactions, Work, describe, is_unacceptable
+from ensemble.kafka.worker.transaction import (
+    Changes,
+    Outcome,
+    Transactions,
+    Work,
+    describe,
+    is_outage,
+    is_unacceptable,
+)
 from ensemble.kafka.worker.wakeups import Wakeups
 from ensemble.messages.records import ConsumedRecord
 from ensemble.observability.metrics import LoopMetrics
@@ -393,8 +401,8 @@ class Loop:
     def _note_failure(self, starts: Mapping[TopicPlace, int], culprit: Callable[[], Culprit | None]) -> None:
         """Count a batch without progress, and pause the longer the more there were."""
         self.metrics.record_abort()
-        self._last_failure = describe(self._transactions.problem)
-        self._progress.fail(FailedBatch(starts, self._last_failure, culprit()))
+        self._last_failure, away = describe(self._transactions.problem), is_outage(self._transactions.problem)
+        self._progress.fail(FailedBatch(starts, self._last_failure, culprit(), away))
         time.sleep(min(_ABORT_PAUSE_S * (self._progress.worst_count() - 1), 1.0))
 
     def _culprit(self) -> Culprit | None:

@@ -48,6 +48,8 @@ class FailedBatch:
     """The first offset of each place that the batch would have moved."""
     reason: str
     culprit: Culprit | None = None
+    is_outage: bool = False
+    """Whether brokers are away. That is waited out: the next process would fare no better."""
 
 
 @dataclass
@@ -56,6 +58,8 @@ class _Stall:
     since: float
     reason: str
     count: int = 0
+    outages: int = 0
+    last_outage_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class BatchProgress:
             if stall is None or stall.offset != offset:
                 self._stalls[place] = stall = _Stall(offset, self._now(), batch.reason)
             stall.count, stall.reason = stall.count + 1, batch.reason
+            if batch.is_outage:
+                stall.outages, stall.last_outage_at = stall.count, self._now()
         if batch.culprit is not None:
             self._blame(batch.culprit)
         self._check()
@@ -107,9 +113,10 @@ class BatchProgress:
 
     def _check(self) -> None:
         for place, stall in self._stalls.items():
-            if stall.count > _MOST_COUNT and self._now() - stall.since > _LONGEST_S:
+            count, since = stall.count - stall.outages, max(stall.since, stall.last_outage_at)
+            if count > _MOST_COUNT and self._now() - since > _LONGEST_S:
                 raise FatalError(
-                    f"{stall.count} batches in a row came to no end at {_at(place, stall.offset)}: {stall.reason}. "
+                    f"{count} batches in a row came to no end at {_at(place, stall.offset)}: {stall.reason}. "
                     "No record is known to be to blame: mend that, and start again. The log has the reasons of all; "
                     f"should it be a record after all, `{command('records skip')}` goes past it"
                 )

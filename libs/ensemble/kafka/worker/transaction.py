@@ -21,7 +21,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from ensemble.clock import until
 from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.authorization import REFUSALS
-from ensemble.kafka.errors import client_error, explain, retry
+from ensemble.kafka.errors import PASSING, UNKNOWN_TOPIC, UNWRITABLE, client_error, explain, retry
 from ensemble.kafka.worker.bounded_calls import BoundedCalls
 from ensemble.kafka.worker.crash_points import Reached, nothing_happens
 from ensemble.kafka.worker.fencing import SlotRivals
@@ -42,6 +42,7 @@ _UNACCEPTABLE: Final = frozenset(
     }
 )
 """Errors of a record that will be refused however often it is written."""
+_OUTAGE: Final = PASSING - UNKNOWN_TOPIC | UNWRITABLE
 _FORGOTTEN: Final = KafkaError.INVALID_PRODUCER_ID_MAPPING
 """The broker no longer knows the transactional id, which had no transaction for days."""
 _UNDELIVERED: Final = KafkaError._INCONSISTENT
@@ -84,6 +85,11 @@ def _refused(topic: str, problem: KafkaError) -> KafkaError:
 def is_unacceptable(problem: KafkaError | None) -> bool:
     """Return whether a transaction failed because of what it held, and would fail again."""
     return problem is not None and problem.code() in _UNACCEPTABLE
+
+
+def is_outage(problem: KafkaError | None) -> bool:
+    """Return whether a transaction failed because of brokers that are away: none succeeds before they are back."""
+    return problem is not None and problem.code() in _OUTAGE
 
 
 Report = Callable[[KafkaError | None, Message], None]
