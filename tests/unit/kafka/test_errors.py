@@ -117,8 +117,8 @@ def test_a_system_error_that_is_not_the_clients_is_raised() -> None:
             (
                 code,
                 (
-                    "said: no broker takes records of that partition now, as its leader is away, or fewer replicas are in "
-                    "sync than min.insync.replicas asks for"
+                    "said: no broker takes records of that partition now, as its leader is away, or fewer replicas are "
+                    "in sync than min.insync.replicas asks for"
                 ),
             )
             for code in (
