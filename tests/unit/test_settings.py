@@ -70,7 +70,8 @@ def test_line_breaks_at_the_end_of_a_variable_are_no_part_of_it(monkeypatch: pyt
 @pytest.mark.parametrize("token", ["", " s3cret", "s3cret ", "s3cret\t", "sch\u00fctzt", "a\nb"])
 def test_a_token_that_no_header_carries_is_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_HTTP_TOKEN", token)
-    for settings in (RuntimeSettings, *([CommandSettings] if token else [])):
+    kinds: list[type[RuntimeSettings | CommandSettings]] = [RuntimeSettings, CommandSettings]
+    for settings in kinds if token else kinds[:1]:
         with pytest.raises(ConfigurationError, match="ENSEMBLE_HTTP_TOKEN: must be visible ASCII"):
             load(settings)
 

@@ -20,6 +20,8 @@ _HEAD_LIMIT: Final = 8192
 """In bytes. A request needs no more than its line and a few headers."""
 _LEFTOVER_LIMIT: Final = 65_536
 """As much of a request as was not read is dropped before the connection is closed: else the answer could be lost."""
+_MOST_CONNECTIONS: Final = 100
+"""Those of others must not take the open files that the process needs for its brokers and its state."""
 _REQUEST_LIMIT_S: Final = 5.0
 _START_LIMIT_S: Final = 10.0
 _STOP_LIMIT_S: Final = 2.0
@@ -68,15 +70,19 @@ class HttpServer:
         name: str,
         limit_s: float = _REQUEST_LIMIT_S,
         grace_s: float = _GRACE_S,
+        *,
+        most_connections: int = _MOST_CONNECTIONS,
     ) -> None:
         """Listen to nobody yet. `name` is the thread's. A request and its answer may take `limit_s` together.
 
-        Once the server stops, requests that have begun may take `grace_s` more.
+        Once the server stops, requests that have begun may take `grace_s` more. With more than `most_connections` it
+        hangs up on whoever has been there for longest: who asks at once is answered, however many ask nothing.
         """
         self._answer, self._limit_s, self._grace_s = answer, limit_s, grace_s
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._server: asyncio.Server | None = None
+        self._most, self._connections = most_connections, dict[asyncio.WriteTransport, None]()
 
     def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError if the port is taken; the server is stopped then."""
@@ -110,6 +116,9 @@ class HttpServer:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request. Whoever is too slow, or hangs up, gets none."""
+        self._connections[writer.transport] = None
+        if len(self._connections) > self._most:
+            self._hang_up_on_oldest()
         try:
             async with asyncio.timeout(self._limit_s):
                 writer.write(await self._response_to(reader))
@@ -118,7 +127,13 @@ class HttpServer:
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
+            self._connections.pop(writer.transport, None)
             writer.transport.abort()
+
+    def _hang_up_on_oldest(self) -> None:
+        oldest = next(iter(self._connections))
+        del self._connections[oldest]
+        oldest.abort()
 
     async def _response_to(self, reader: asyncio.StreamReader) -> bytes:
         try:

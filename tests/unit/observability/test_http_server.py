@@ -20,8 +20,13 @@ Serve = Callable[..., int]
 def serve() -> Iterator[Serve]:
     with ExitStack() as at_end:
 
-        def start(limit_s: float = 5.0, body: bytes = b"well") -> int:
-            server = HttpServer(lambda request: Response(HTTPStatus.OK, describe(request) or body), "test", limit_s)
+        def start(limit_s: float = 5.0, body: bytes = b"well", most_connections: int = 100) -> int:
+            server = HttpServer(
+                lambda request: Response(HTTPStatus.OK, describe(request) or body),
+                "test",
+                limit_s,
+                most_connections=most_connections,
+            )
             [port] = free_ports(1)
             server.start("127.0.0.1", port)
             at_end.callback(server.stop)
@@ -32,6 +37,13 @@ def serve() -> Iterator[Serve]:
 
 def describe(request: Request) -> bytes:
     return f"{request.method} {request.path} {request.headers['X-Name']}".encode() if request.headers["X-Name"] else b""
+
+
+def end_of(connection: socket.socket) -> bytes:
+    """Return all that comes until the server hangs up, politely or not."""
+    with suppress(ConnectionResetError):
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+    return b""
 
 
 def send(port: int, request: bytes) -> bytes:
@@ -75,6 +87,17 @@ def test_what_is_no_request_is_refused_and_does_no_harm(serve: Serve, request_: 
 @pytest.mark.parametrize("beginning", [b"", b"GET /livez HTTP/1.1\r\nX: y\r\n"])
 def test_nobody_holds_a_connection_by_sending_nothing_more(serve: Serve, beginning: bytes) -> None:
     assert send(serve(limit_s=0.05), beginning) == b""
+
+
+def test_connections_that_ask_nothing_take_no_more_than_their_number(serve: Serve) -> None:
+    """Two thousand of them left the process no open file for its brokers."""
+    port = serve(limit_s=60.0, most_connections=2)
+    with ExitStack() as at_end:
+        idle = [at_end.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60)) for _ in range(3)]
+        assert send(port, b"GET /livez HTTP/1.1\r\n\r\n").endswith(b"well")
+        assert [end_of(connection) for connection in idle[:2]] == [b"", b""]
+        idle[2].sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+        assert end_of(idle[2]).endswith(b"well")
 
 
 def test_who_hangs_up_in_the_middle_of_a_request_is_not_logged(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
