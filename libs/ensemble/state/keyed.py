@@ -18,8 +18,13 @@ from ensemble.state.store import Change
 from ensemble.state.unit_of_work import RecordLayer
 
 S = TypeVar("S", bound=State)
-_DECODED_LIMIT: Final = 20_000
-"""Decoded states that one partition of a store keeps beside their bytes."""
+_DECODED_BYTES: Final = 2_000_000
+"""So many bytes of states one partition of a store keeps decoded as well.
+
+Decoded they take some fifteen times as much, and each is objects that the collector of garbage looks at all at once.
+"""
+_STATE_BYTES: Final = 100
+"""What each of them counts beside its bytes: the least that it takes."""
 
 
 class KeyedStore(Generic[S]):
@@ -37,8 +42,9 @@ class KeyedStore(Generic[S]):
         self.committed: MutableMapping[bytes, bytes] = {}
         self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
         """What the batch has written: the state and its bytes; both None remove the key."""
-        self._decoded: OrderedDict[bytes, S] = OrderedDict()
-        """Committed states that are kept decoded, in the order in which they came."""
+        self._decoded: OrderedDict[bytes, tuple[S, bytes]] = OrderedDict()
+        """Committed states that are kept decoded, with their bytes, in the order in which they came."""
+        self._decoded_bytes = 0
         self._tree: KeyTree | None = None
         """The committed keys; made when those below one are first asked for."""
 
@@ -50,9 +56,9 @@ class KeyedStore(Generic[S]):
         """Return the state as of this batch, or None."""
         if key in self.batch:
             return self.batch[key][0]
-        state = self._decoded.get(key)
-        if state is not None:
-            return state
+        kept = self._decoded.get(key)
+        if kept is not None:
+            return kept[0]
         value = self.committed.get(key)
         return None if value is None else self._decode(key, value)
 
@@ -65,15 +71,24 @@ class KeyedStore(Generic[S]):
 
     def _decode(self, key: bytes, value: bytes) -> S:
         state: S = self.codec.decode(key, value)
-        self._decoded[key] = state
+        self._keep_decoded(key, state, value)
         self._forget_oldest()
         return state
 
+    def _keep_decoded(self, key: bytes, state: S, value: bytes) -> None:
+        earlier = self._decoded.get(key)
+        self._decoded_bytes += len(value) + _STATE_BYTES if earlier is None else len(value) - len(earlier[1])
+        self._decoded[key] = state, value
+
+    def _forget_decoded(self, key: bytes) -> None:
+        if (kept := self._decoded.pop(key, None)) is not None:
+            self._decoded_bytes -= len(kept[1]) + _STATE_BYTES
+
     def _forget_oldest(self) -> None:
-        """Keep no more states decoded than the limit: one in use that goes is decoded once more, and is the newest."""
-        decoded = self._decoded
-        while len(decoded) > _DECODED_LIMIT:
-            decoded.popitem(last=False)
+        """Keep no more decoded than the limit: a state in use that goes is decoded once more, and is the newest."""
+        while self._decoded_bytes > _DECODED_BYTES:
+            _, (_, value) = self._decoded.popitem(last=False)
+            self._decoded_bytes -= len(value) + _STATE_BYTES
 
     def changes(self) -> Sequence[Change]:
         return [(key, value) for key, (_, value) in self.batch.items()]
@@ -84,15 +99,16 @@ class KeyedStore(Generic[S]):
     def commit(self) -> None:
         if not self.batch:
             return
-        committed, decoded, tree = self.committed, self._decoded, self._tree
+        committed, tree = self.committed, self._tree
         for key, (state, value) in self.batch.items():
             if value is None or state is None:
                 committed.pop(key, None)
-                decoded.pop(key, None)
+                self._forget_decoded(key)
                 if tree is not None:
                     tree.discard(key)
             else:
-                committed[key], decoded[key] = value, state
+                committed[key] = value
+                self._keep_decoded(key, state, value)
                 if tree is not None:
                     tree.add(key)
         self.batch.clear()

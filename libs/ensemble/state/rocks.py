@@ -105,11 +105,11 @@ class RocksStore(KeyedStore[S]):
             self._write(changes, self._acknowledged or self._mark.position, now)
         elif now - self._mark.at > _RENEW_MS:  # a transaction has committed, so nobody else writes the changelog
             self._set_mark(replace(self._mark, at=now))
-        for key, (state, _) in self.batch.items():
-            if state is None:
-                self._decoded.pop(key, None)
+        for key, (state, value) in self.batch.items():
+            if state is None or value is None:
+                self._forget_decoded(key)
             else:
-                self._decoded[key] = state
+                self._keep_decoded(key, state, value)
         self._forget_oldest()
         self.abort()
 
@@ -174,6 +174,7 @@ class RocksStore(KeyedStore[S]):
         self._mark, self._restored, self._restored_to = _Mark(self._topic_id, at=self._now()), [], 0
         self._prefixes = set()
         self._decoded.clear()
+        self._decoded_bytes = 0
 
     def size(self) -> int:
         """Return about how many entries there are: exactly 0 if there is none."""

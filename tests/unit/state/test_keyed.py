@@ -8,9 +8,11 @@ from ensemble.errors import OversizedOutput, UnencodableMessage
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.state.keyed import KeyedStore, StagedState
 from ensemble.state.unit_of_work import RecordLayer
-from ensemble.system_messages.state import SeenMessage
+from ensemble.system_messages.state import SeenMessage, Timer
 
-LIMIT = 20_000
+LARGE = Timer(due_at=1, payload="x" * 100_000, correlation_id="", trace="")
+KEPT = 19
+"""So many of them are kept decoded: 2 MB."""
 
 
 def store() -> KeyedStore[SeenMessage]:
@@ -18,12 +20,11 @@ def store() -> KeyedStore[SeenMessage]:
 
 
 def test_a_full_cache_of_decoded_states_forgets_the_oldest_only() -> None:
-    # given as many states as are kept decoded, and one more
-    full = store()
-    raw = full.codec.encode(SeenMessage(at=1))
-    keys = [f"{number}".encode() for number in range(LIMIT + 1)]
+    # given as many bytes of states as are kept decoded, and one more state
+    full = timers()
+    keys = [b"%d" % number for number in range(KEPT + 1)]
     for key in keys:
-        full.restore(key, raw)
+        full.restore(key, full.codec.encode(LARGE))
 
     # when each has been read once
     states = [full.get(key) for key in keys]
@@ -32,6 +33,32 @@ def test_a_full_cache_of_decoded_states_forgets_the_oldest_only() -> None:
     assert all(full.get(key) is state for key, state in zip(keys[1:], states[1:], strict=True))
     assert full.get(keys[0]) == states[0]
     assert full.get(keys[0]) is not states[0]
+
+
+@pytest.mark.parametrize("last", [None, LARGE.model_copy(update={"payload": ""})], ids=["deleted", "made small"])
+def test_a_decoded_state_that_is_gone_or_smaller_takes_no_room(last: Timer | None) -> None:
+    # given a full cache, of which each state is written twice, and one then deleted or made small
+    full = timers()
+    for number in [*range(KEPT), *range(KEPT)]:
+        write(full, b"%d" % number, LARGE)
+    write(full, b"1", last)
+
+    # when one more comes
+    write(full, b"one more", LARGE)
+
+    # then the oldest is kept, until there is another one
+    assert full.get(b"0") is LARGE
+    write(full, b"another", LARGE)
+    assert full.get(b"0") is not LARGE
+
+
+def timers() -> KeyedStore[Timer]:
+    return KeyedStore("shop.timers-changelog", [Timer])
+
+
+def write(store: KeyedStore[Timer], key: bytes, state: Timer | None) -> None:
+    store.batch[key] = (state, store.codec.encode(state))
+    store.commit()
 
 
 def test_a_state_of_a_subclass_is_refused_in_words(tmp_path: Path) -> None:
