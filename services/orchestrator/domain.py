@@ -26,9 +26,16 @@ from contracts import (
 )
 
 _TERMS: Final = tuple(OrderTerms.model_fields)
+_UNKNOWN: Final = OrderState(**dict(OrderState(order_id="unknown")))
+"""An order of which nothing is known. All fields are given, so its copies share what says which ones are."""
 ENDED: Final = frozenset({"completed", "cancelled"})
 
 # -- the state ----------------------------------------------------------------------------------------------------
+
+
+def new_order(order_id: str) -> OrderState:
+    """Return an order of which nothing but its id is known, which a message has told."""
+    return _UNKNOWN.model_copy(update={"order_id": order_id})
 
 
 def note(state: OrderState, trigger: object, message_id: str) -> OrderState:

@@ -117,7 +117,7 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
     # -- what the table does not say ------------------------------------------------------------------------------
 
     def new_state(self, key: str) -> OrderState:
-        return OrderState(order_id=key)
+        return domain.new_order(key)
 
     def note(self, state: OrderState, trigger: Message | Deadline) -> OrderState | None:
         """Return the order with what the trigger tells of it, or None for a message that it has seen.

@@ -40,8 +40,10 @@ def entry_of(
     after = decision.state
     has_moved, pause_changes = _position(before) != _position(after), _pause_changes(before, after)
     attempt = after.attempt if has_moved and after.step is not None else 0
-    is_command = isinstance(trigger, Command)
-    asked_why = getattr(trigger, "reason", "") if is_command else ""
+    request = (
+        trigger if isinstance(trigger, Command) else None
+    )  # pydantic is slow to say that a field is none of its own
+    asked_why = getattr(request, "reason", "")
     return SeenEvent(
         type=type(trigger).__name__,
         message_id=record.message_id,
@@ -49,7 +51,7 @@ def entry_of(
         partition=record.partition,
         offset=record.offset,
         at=now,
-        by=getattr(trigger, "requested_by", "")[:BY_LIMIT],
+        by=getattr(request, "requested_by", "")[:BY_LIMIT],
         why=(asked_why or ("pause" in pause_changes and after.paused_reason) or "")[:WHY_LIMIT],
         decided=(*pause_changes, *[type(command).__name__ for command in decision.commands]),
         status=after.status if after.status != before.status else "",

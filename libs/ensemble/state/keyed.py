@@ -42,8 +42,8 @@ class KeyedStore(Generic[S]):
         self.committed: MutableMapping[bytes, bytes] = {}
         self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
         """What the batch has written: the state and its bytes; both None remove the key."""
-        self._decoded: OrderedDict[bytes, tuple[S, bytes]] = OrderedDict()
-        """Committed states that are kept decoded, with their bytes, in the order in which they came."""
+        self._decoded: OrderedDict[bytes, tuple[S, int]] = OrderedDict()
+        """Committed states that are kept decoded, with what they count, in the order in which they came."""
         self._decoded_bytes = 0
         self._tree: KeyTree | None = None
         """The committed keys; made when those below one are first asked for."""
@@ -76,19 +76,19 @@ class KeyedStore(Generic[S]):
         return state
 
     def _keep_decoded(self, key: bytes, state: S, value: bytes) -> None:
-        earlier = self._decoded.get(key)
-        self._decoded_bytes += len(value) + _STATE_BYTES if earlier is None else len(value) - len(earlier[1])
-        self._decoded[key] = state, value
+        earlier, size = self._decoded.get(key), len(value) + _STATE_BYTES
+        self._decoded_bytes += size if earlier is None else size - earlier[1]
+        self._decoded[key] = state, size
 
     def _forget_decoded(self, key: bytes) -> None:
         if (kept := self._decoded.pop(key, None)) is not None:
-            self._decoded_bytes -= len(kept[1]) + _STATE_BYTES
+            self._decoded_bytes -= kept[1]
 
     def _forget_oldest(self) -> None:
         """Keep no more decoded than the limit: a state in use that goes is decoded once more, and is the newest."""
         while self._decoded_bytes > _DECODED_BYTES:
-            _, (_, value) = self._decoded.popitem(last=False)
-            self._decoded_bytes -= len(value) + _STATE_BYTES
+            _, (_, size) = self._decoded.popitem(last=False)
+            self._decoded_bytes -= size
 
     def changes(self) -> Sequence[Change]:
         return [(key, value) for key, (_, value) in self.batch.items()]
