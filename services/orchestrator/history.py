@@ -40,9 +40,8 @@ def entry_of(
     after = decision.state
     has_moved, pause_changes = _position(before) != _position(after), _pause_changes(before, after)
     attempt = after.attempt if has_moved and after.step is not None else 0
-    request = (
-        trigger if isinstance(trigger, Command) else None
-    )  # pydantic is slow to say that a field is none of its own
+    # pydantic is slow to say that a field is none of its own, so events are not asked
+    request = trigger if isinstance(trigger, Command) else None
     asked_why = getattr(request, "reason", "")
     return SeenEvent(
         type=type(trigger).__name__,
