@@ -174,9 +174,9 @@ def _show_coloured(entry: Entry) -> None:
     console().print(line)
 
 
-def _time(at: int) -> str:
+def _time(at: int, now: datetime | None = None) -> str:
     """Return the time of day, of another day than today with its date."""
-    today, text = datetime.now(UTC).date().isoformat(), rfc3339(at)
+    today, text = (now or datetime.now(UTC)).date().isoformat(), rfc3339(at)
     return clock(at) if text.startswith(today) else text
 
 

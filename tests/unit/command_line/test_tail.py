@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from contracts import CompleteOrder
 from ensemble.command_line.commands.tail import Filters
-from ensemble.command_line.tail import Selection, filled, live_entries, select_entries
+from ensemble.command_line.tail import Selection, _time, filled, live_entries, select_entries
 from ensemble.kafka.client import ReceivedRecord
 from ensemble.messages import encoder_for
 
@@ -108,3 +109,16 @@ def test_records_that_are_there_are_read_where_nothing_else_could_be_meant(
 ) -> None:
     assert Filters(**given).selection(None).from_beginning is from_beginning
     assert Filters(**given).selection(None, "o-1").key == "o-1"
+
+
+@pytest.mark.parametrize(
+    ("now", "shown"),
+    [
+        ("2026-11-30T23:59:59+00:00", "23:59:58.250"),
+        ("2026-12-01T00:00:00+00:00", "2026-11-30T23:59:58.250Z"),
+    ],
+    ids=["today", "yesterday"],
+)
+def test_a_time_of_another_day_has_its_date(now: str, shown: str) -> None:
+    at = datetime.fromisoformat("2026-11-30T23:59:58.250+00:00")
+    assert _time(round(at.timestamp() * 1000), datetime.fromisoformat(now)) == shown

@@ -138,7 +138,12 @@ def _run_side_by_side(
         thread.start()
     while not has_ended.wait(HEARD_S):
         pass  # here a signal is heard
-    watch_the_end = partial(end_when_idle, lambda: min(status.idle_s for status in statuses), lambda: end(statuses))
+
+    def end_if_any_hangs() -> None:
+        if any(thread.is_alive() for thread in threads):
+            end(statuses)
+
+    watch_the_end = partial(end_when_idle, lambda: min(status.idle_s for status in statuses), end_if_any_hangs)
     threading.Thread(target=watch_the_end, name="end", daemon=True).start()
     for thread in threads:
         thread.join()
