@@ -29,7 +29,8 @@ def stack(directory: Path, *, is_demo: bool = False, connect: Any = None, **scri
     """Give a stack of children that a shell stands in for, which is not up yet."""
     members = [Ready(name, port) for name, port in zip(("order", CONTROL_ROOM), free_ports(2), strict=True)]
     kafka = KafkaSettings(bootstrap_servers="memory:9092")
-    plan = StackPlan(APP, directory, members, kafka, environment={"A": "b"}, token="secret", is_demo=is_demo)
+    options: dict[str, Any] = {"environment": {"A": "b"}, "token": "secret", "is_demo": is_demo}
+    plan = StackPlan(APP, directory, members, kafka, patience_s=1.0, **options)  # no cluster is waited for
     access = SimpleNamespace(bootstrap_servers="memory:9092")
     stage = Stack(plan, connect=connect or (lambda _: access))  # type: ignore[arg-type]  # all that is asked of it
     stage.fleet.start_with(Crew(stage.fleet, scripts).start)
