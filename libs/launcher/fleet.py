@@ -212,8 +212,7 @@ class Fleet:
         self._ended.add(name)
         child = self._children[name]
         child.send(signal.SIGTERM)
-        child.wait(STOP_LIMIT_S)
-        return child.exit_code or 0
+        return child.wait(STOP_LIMIT_S)
 
     def restart(self, name: str, environment: Mapping[str, str] | None = None) -> None:
         """Start one again on its port, after a clean stop unless it has ended; does not wait until it is ready.

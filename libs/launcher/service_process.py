@@ -155,7 +155,7 @@ class ServiceProcess:
         import psutil
 
         try:
-            return self.exit_code is None and psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+            return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
         except psutil.NoSuchProcess:
             return False
 
@@ -164,15 +164,16 @@ class ServiceProcess:
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
 
-    def wait(self, timeout_s: float) -> None:
-        """Return when it is gone: killed, if it takes longer."""
+    def wait(self, timeout_s: float) -> int:
+        """Return its exit code when it is gone: killed, if it takes longer."""
         try:
-            self.process.wait(timeout_s)
+            code = self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            code = self.process.wait()
         if self.process.stdin is not None:
             self.process.stdin.close()
+        return code
 
     def last_lines(self, count: int) -> list[str]:
         """Return the end of its log."""

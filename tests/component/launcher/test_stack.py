@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ensemble.embedded import OnProgress, Step
+from ensemble.errors import Unavailable
 from ensemble.free_ports import free_ports
 from ensemble.operations import NotPossible, required_topics
 from ensemble.settings import KafkaSettings
@@ -118,9 +119,16 @@ def test_what_has_begun_is_stopped_where_the_cluster_cannot_be_used(tmp_path: Pa
         pids.extend(stage.fleet.pid(name) for name in stage.fleet.members)
         raise NotPossible("topics differ")
 
-    with stack(tmp_path, connect=fail) as stage, pytest.raises(NotPossible), stage:
+    with stack(tmp_path, connect=fail) as stage:
+        with pytest.raises(NotPossible), stage:
+            pytest.fail("it is up")
+        assert [is_gone(pid) for pid in pids] == [True, True]
+
+
+def test_a_cluster_that_does_not_answer_is_waited_for_as_the_plan_says(tmp_path: Path) -> None:
+    kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_ports(1)[0]}")
+    with pytest.raises(Unavailable), Stack(StackPlan(APP, tmp_path, [], kafka, patience_s=0.3)):
         pytest.fail("it is up")
-    assert [is_gone(pid) for pid in pids] == [True, True]
 
 
 def test_a_member_that_ends_at_once_ends_the_run(tmp_path: Path) -> None:

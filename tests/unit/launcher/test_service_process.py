@@ -52,7 +52,7 @@ class ChildDouble:
         self.asked.append(timeout)
         if not self._hears and len(self.asked) == 1:
             raise subprocess.TimeoutExpired("child", timeout or 0)
-        return 0
+        return 7
 
     def kill(self) -> None:
         self.asked.append("kill")
@@ -66,7 +66,7 @@ def process_of(child: Any, directory: Path) -> ServiceProcess:
 def test_a_child_is_waited_for_and_killed_past_the_limit(tmp_path: Path, *, hears: bool, asked: list[object]) -> None:
     for pipe in (Pipe(), None):
         child = ChildDouble(hears=hears, pipe=pipe)
-        process_of(child, tmp_path).wait(5.0)
+        assert process_of(child, tmp_path).wait(5.0) == 7
         assert child.asked == asked
         assert pipe is None or pipe.asked == [("close",)]
 
@@ -105,9 +105,7 @@ def test_a_module_writes_to_its_log_behind_what_is_there(tmp_path: Path) -> None
 
 
 def test_a_child_that_is_gone_is_not_suspended(tmp_path: Path) -> None:
-    child = ChildDouble()
-    for child.exit_code in (0, None):
-        assert not process_of(child, tmp_path).is_paused
+    assert not process_of(ChildDouble(), tmp_path).is_paused
 
 
 class Peers(list[ChildDouble]):
@@ -136,6 +134,7 @@ def test_a_member_that_has_ended_is_let_go_before_it_starts_again(tmp_path: Path
     fleet, peers = Fleet("b:1", tmp_path, ["order"]), Peers()
     fleet.start_with(peers.start)
     fleet.launch()
+    assert not fleet.is_alive("order")
     fleet.restart("order", {"A": "1"})
     first, second = peers
     assert (first.asked, first.stdin and first.stdin.asked) == ([20.0], [("close",)])
