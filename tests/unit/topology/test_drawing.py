@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.topology.drawing.layout import GLYPH, Box, lay_out
+from ensemble.topology.drawing.combinations import COMBINATIONS
+from ensemble.topology.drawing.layout import GLYPH, Box, Lane, Loop, lay_out
+from ensemble.topology.drawing.svg import _lane, _loop
 from ensemble.topology.drawing.text import mermaid, svg, text
 from ensemble.topology.graph import Edge, Graph, Node, flow_of
 from tests.support import sample_flow as s
@@ -105,6 +107,39 @@ def test_svg_draws_events_dashed_and_commands_solid() -> None:
     lines = [line for line in svg(shop_flow()).splitlines() if line.startswith("<path") and "stroke-width" in line]
     colours = {(line.split('stroke="')[1][:7], "dasharray" in line) for line in lines[:-2]}
     assert colours == {("#0b4f8a", False), ("#1587b8", True), ("#a8430a", False), ("#b97000", True)}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "drawn"),
+    [
+        ((50, 10), (250, 10), ("M50 10H243", "M250 10l-9 -4.5v9z", "5")),
+        ((50, 10), (250, 40), ("M50 10C90 10 50 40 90 40H243", "M250 40l-9 -4.5v9z", "35")),
+        ((250, 10), (50, 10), ("M250 10H57", "M50 10l9 -4.5v9z", "5")),
+        ((250, 10), (50, 40), ("M250 10H90C57 10 90 40 57 40", "M50 40l9 -4.5v9z", "5")),
+    ],
+    ids=["ahead", "ahead and down", "back", "back and down"],
+)
+def test_a_lane_is_level_beside_the_right_column_and_bends_beside_the_left_one(
+    start: tuple[float, float], end: tuple[float, float], drawn: tuple[str, str, str]
+) -> None:
+    path, tip, label_y = drawn
+    line, head, label = _lane(Lane("Pack", start, end, (90, 230)), COMBINATIONS[0])
+    assert f' d="{path}" ' in line
+    assert f' d="{tip}" ' in head
+    assert f'<text x="160" y="{label_y}" ' in label
+
+
+@pytest.mark.parametrize(
+    ("gutter", "path", "tip"),
+    [(39, "M50 10H39V70H43", "M50 70l-9 -4.5v9z"), (61, "M50 10H61V70H57", "M50 70l9 -4.5v9z")],
+    ids=["left", "right"],
+)
+def test_a_loop_runs_along_its_gutter(gutter: float, path: str, tip: str) -> None:
+    loop = Loop("Pack", (53, 90), "start", (50, 10), (50, 70), gutter)
+    line, head, label = _loop(loop, COMBINATIONS[0])
+    assert f' d="{path}" ' in line
+    assert f' d="{tip}" ' in head
+    assert '<text x="53" y="90" ' in label
 
 
 def test_the_same_flow_makes_the_same_bytes() -> None:

@@ -111,7 +111,7 @@ class Column:
         return [edge for edge in self.loops if edge.source == node]
 
     def _mean(self, nodes: Sequence[Node], heights: Heights) -> float:
-        of_nodes = [heights[edge] for node in nodes for edge in self.lanes_of(node) if edge in heights]
+        of_nodes = [heights[edge] for node in nodes for edge in self.lanes_of(node)]
         return fmean(of_nodes) if of_nodes else float("inf")
 
 
