@@ -99,16 +99,22 @@ def test_calls_in_flight_are_cancelled_with_the_batch_that_made_them_or_with_the
 def test_a_call_that_has_come_back_is_taken_once_with_its_error() -> None:
     async def run() -> None:
         # given one call that fails and one that lasts
-        calls = AsyncCalls()
+        calls, gate = AsyncCalls(), asyncio.Event()
+
+        async def fail_later() -> None:
+            await gate.wait()
+            await fail()
+
         tasks = [
             asyncio.create_task(calls.make(call(b"b"), never())),
-            asyncio.create_task(calls.make(call(b"a"), _later())),
+            asyncio.create_task(calls.make(call(b"a"), fail_later())),
         ]
         await asyncio.sleep(0)
         calls.leave_running()
         assert (calls.has_finished, calls.take_finished()) == (False, [])
 
-        # when one is waited for
+        # when one is waited for that comes back
+        gate.set()
         await first_finished(calls.in_flight.values(), 60)
 
         # then it is the one that has come back
@@ -117,10 +123,6 @@ def test_a_call_that_has_come_back_is_taken_once_with_its_error() -> None:
         assert (finished.key, repr(finished.error), finished.has_finished) == (b"a", "ValueError('no')", True)
         assert (calls.take_finished(), calls.has_finished, list(calls.in_flight)) == ([], False, [b"b"])
         tasks[0].cancel()
-
-    async def _later() -> None:
-        await asyncio.sleep(0.01)
-        await fail()
 
     asyncio.run(run())
 

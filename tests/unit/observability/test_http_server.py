@@ -166,7 +166,7 @@ def test_what_was_sent_beyond_the_head_is_read_up_to_a_limit_then_the_server_han
 
         # then the answer arrives whole, and no more is taken
         assert b"".join(iter(lambda: client.recv(65_536), b"")).endswith(b"well")
-        for _ in until(10, 0.01):
+        for _ in until(30, 0.01):
             try:
                 client.sendall(b"x")
             except (BrokenPipeError, ConnectionResetError):
@@ -181,6 +181,8 @@ def test_whoever_sends_nothing_more_does_not_hold_up_the_stop() -> None:
     with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as idle:
         idle.sendall(b"GET /livez HTTP/1.1\r\n")
         server.stop()
+        for thread in threads_called("held up"):
+            thread.join(30)
         assert threads_called("held up") == []
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from ensemble.clock import until
 from ensemble.observability.tracing_switch import ServiceTracing, is_on, sender_tracing
 from ensemble.settings import TelemetrySettings
 
@@ -103,6 +104,7 @@ def no_global_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", once)
     for name in ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")  # in milliseconds: what is exported is so by the end alone
 
 
 @pytest.mark.usefixtures("no_global_provider")
@@ -121,6 +123,7 @@ def test_libraries_export_by_the_service_s_provider_unless_there_is_one_and_unti
         trace.get_tracer("library").start_span("query").end()
         for service in services:
             service.close()
+        assert any(collector.spans for _ in until(30, 0.01))
 
     # then the first service has exported it
     assert [(span.service, span.name) for span in collector.spans] == [("shop", "query")]
