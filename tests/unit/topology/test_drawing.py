@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ensemble.topology.drawing.combinations import COMBINATIONS
-from ensemble.topology.drawing.layout import GLYPH, Box, Lane, Loop, lay_out
-from ensemble.topology.drawing.svg import _lane, _loop
+from ensemble.topology.drawing.layout import GLYPH, Box, Lane, Loop, Panel, lay_out
+from ensemble.topology.drawing.svg import _arrange, _lane, _loop, _Tile
+from ensemble.topology.drawing.svg import _tile as _draw_tile
 from ensemble.topology.drawing.text import mermaid, svg, text
 from ensemble.topology.graph import Edge, Graph, Node, flow_of
 from tests.support import sample_flow as s
@@ -72,6 +73,17 @@ def test_a_line_that_is_broken_keeps_its_words_and_one_that_fits_its_columns(wid
     assert [line for line in fitting if line not in broken.splitlines()] == []
 
 
+def test_each_ledger_is_told_with_its_own_facts() -> None:
+    desk, drawer, book = (Node("till", role) for role in ("Desk", "Drawer", "Book"))
+    edges = (Edge(desk, drawer, s.Pack, "till.cash", "ledger"), Edge(desk, book, s.Buy, "till.notes", "ledger"))
+    assert text(Graph(("till",), (desk,), edges)).splitlines()[1:5] == [
+        "  till.Drawer is the fold of till.cash, to which Desk append",
+        "    Pack",
+        "  till.Book is the fold of till.notes, to which Desk append",
+        "    Buy",
+    ]
+
+
 def test_a_flow_without_edges_has_no_blocks() -> None:
     assert text(Graph((), (), ())).startswith("──▶ command")
 
@@ -127,6 +139,32 @@ def test_a_lane_is_level_beside_the_right_column_and_bends_beside_the_left_one(
     assert f' d="{path}" ' in line
     assert f' d="{tip}" ' in head
     assert f'<text x="160" y="{label_y}" ' in label
+
+
+def test_where_lanes_have_to_cross_they_bend_beside_the_left_column() -> None:
+    # given two roles on either side that all send each other something
+    left, right = ([Node(service, role) for role in ("First", "Second")] for service in ("left", "right"))
+    edges = [Edge(source, target, s.Pack, "t", "choreographed") for source in left for target in right]
+    panel = lay_out(edges, Graph(("left", "right"), (*left, *right), tuple(edges)))
+
+    # then lanes whose ends have different heights are level from the bend on, with room for their names
+    first, second = panel.services
+    edge_of_left, bend = first.x + first.width, 40.0
+    bends = [0.0 if lane.start[1] == lane.end[1] else bend for lane in panel.lanes]
+    assert {0.0, bend} == set(bends)
+    assert [lane.flat for lane in panel.lanes] == [(edge_of_left + each, second.x) for each in bends]
+    assert second.x - edge_of_left == len("Pack") * GLYPH + 20 + bend
+
+
+def test_tiles_of_a_row_are_equally_high_and_a_panel_begins_below_their_heads() -> None:
+    def tile(number: int) -> _Tile:
+        panel = Panel((), (), (), (), top=5.0, width=600.0, height=10.0 * (number + 1))
+        return _Tile(COMBINATIONS[number], panel, "")
+
+    tiles = _arrange([tile(number) for number in range(4)])
+    assert [(each.y, each.height) for each in tiles] == [(24, 108), (24, 108), (156, 128), (156, 128)]
+    assert [(each.x, each.width) for each in tiles] == [(24, 640), (688, 640)] * 2
+    assert '<g transform="translate(20 63)">' in list(_draw_tile(tiles[0]))
 
 
 @pytest.mark.parametrize(
