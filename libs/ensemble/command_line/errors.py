@@ -183,4 +183,14 @@ def _with_flag(error: OperationsError, code: ExitCode) -> CommandError:
 
 
 def _in_words(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError) and not error.filename and not _has_working_directory():
+        return "the working directory was removed; change to another one, and try again"
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+
+
+def _has_working_directory() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109  what Path.cwd calls
+    except FileNotFoundError:
+        return False
+    return True

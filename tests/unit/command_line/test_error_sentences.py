@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,3 +87,18 @@ def test_whoever_stops_reading_is_written_to_no_more(capfd: pytest.CaptureFixtur
 def test_an_interruption_needs_no_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(KeyboardInterrupt()) is ExitCode.INTERRUPTED
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_working_directory_that_was_removed_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(FileNotFoundError) as raised:
+        Path.cwd()
+    sentence = "the working directory was removed; change to another one, and try again"
+    assert describe(raised.value) == CommandError(FAILED, sentence)
+
+
+def test_another_file_that_is_missing_is_not_taken_for_the_working_directory() -> None:
+    assert describe(FileNotFoundError(2, "No such file or directory")).message == "No such file or directory"
