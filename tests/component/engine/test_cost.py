@@ -43,7 +43,7 @@ AN_ORDER: dict[str, Maker] = {
     ("service", "stages", "limits"),
     [
         (workload.service("cost", "in"), A_HOP, {"calls": 104, DECODES: 1, ENCODES: 2, VALIDATIONS: 3}),
-        (orchestrator(), AN_ORDER, {"calls": 893, DECODES: 4, ENCODES: 10, VALIDATIONS: 16}),
+        (orchestrator(), AN_ORDER, {"calls": 885, DECODES: 4, ENCODES: 10, VALIDATIONS: 16}),
     ],
     ids=["a hop", "an order in the orchestrator"],
 )
