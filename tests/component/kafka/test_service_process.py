@@ -149,6 +149,7 @@ def fork(tmp_path: Path) -> Iterator[Fork]:
 
 def run_here(errors: Path, services: Sequence[str], how: dict[str, How], settings: Settings) -> None:
     """Run services as the only work of this process."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
     os.dup2(os.open(errors, os.O_CREAT | os.O_WRONLY), 2)
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115  it is open to the end
     sys.exit(run_services([SERVICES[name] for name in services], settings, open_loop=opening(how)))
@@ -172,7 +173,7 @@ def lines(text: str, *names: str) -> list[tuple[Any, ...]]:
     return [tuple(map(json.loads(line).get, names)) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_service_runs_until_it_is_told_to_stop(fork: Fork, number: signal.Signals) -> None:
     forked = fork("shop")
     forked.await_log("loop.turns")

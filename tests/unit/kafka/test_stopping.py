@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from ensemble.kafka.worker.stopping import SIGNALS, SILENCE_S, _listen, end_when_idle, stop_on_signals
+from ensemble.kafka.worker.stopping import (
+    SIGNALS,
+    SILENCE_S,
+    _listen,
+    end_when_idle,
+    heard_signals,
+    stop_on_signals,
+)
 
 
 class Looks:
@@ -43,7 +50,7 @@ class Stopped(Exception):
     """The loop was told to stop."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_other_signals_than_those_that_stop_a_process_are_passed_over(number: signal.Signals) -> None:
     # given the numbers that Python writes
     reader, writer = os.pipe()
@@ -74,7 +81,8 @@ def _handlers() -> Iterator[None]:
 def test_a_signal_stops_the_process_in_a_thread_of_its_own_and_ends_it_once_it_hangs() -> None:
     # given
     called, has_ended = list[tuple[str, bool]](), threading.Event()
-    before = [signal.getsignal(number) for number in SIGNALS]
+    heard = heard_signals()
+    before = [signal.getsignal(number) for number in heard]
 
     def stop() -> None:
         thread = threading.current_thread()
@@ -82,9 +90,14 @@ def test_a_signal_stops_the_process_in_a_thread_of_its_own_and_ends_it_once_it_h
 
     # when
     stop_on_signals(stop, lambda: 3600.0, has_ended.set)
-    assert not set(before).intersection(map(signal.getsignal, SIGNALS)), "Python hears both"
+    assert not set(before).intersection(map(signal.getsignal, heard)), "Python hears all of them"
     os.kill(os.getpid(), signal.SIGTERM)
 
     # then
     assert has_ended.wait(60)
     assert called == [("signals", True)]
+
+
+def test_under_nohup_a_terminal_that_is_closed_stops_nothing() -> None:
+    assert heard_signals(lambda _: signal.SIG_IGN) == [signal.SIGTERM, signal.SIGINT]
+    assert heard_signals(lambda _: signal.SIG_DFL) == list(SIGNALS)

@@ -74,7 +74,7 @@ def run_services(
     *,
     open_loop: Callable[..., Loop] | None = None,
 ) -> int:
-    """Run until SIGTERM or SIGINT: one service in this thread, several in a thread each, and none outlives another.
+    """Run until a signal stops it: one service in this thread, several in a thread each, and none outlives another.
 
     Returns the exit code; what an operator can put right is a message on stderr, never a traceback. `open_loop` is
     called like `loop_of`, which it is if it is not given.
