@@ -53,6 +53,14 @@ def test_lines_are_given_one_by_one() -> None:
     ]
 
 
+def test_a_value_is_taken_as_it_is_whatever_it_looks_like() -> None:
+    fields = from_flags(
+        FulfilOrder, ["--customer-id", "--line", "--line", "grinder:1", "--order-id=o-1", "--line=beans:2"]
+    )
+    assert (fields["customer_id"], fields["order_id"]) == ("--line", "o-1")
+    assert [line["sku"] for line in fields["lines"]] == ["grinder", "beans"]
+
+
 def test_lines_may_be_json() -> None:
     line = '{"sku": "grinder", "quantity": 1, "unit_price": 5}'
     message = make(FulfilOrder, fill(FulfilOrder, from_flags(FulfilOrder, ["--lines", f"[{line}]"])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from io import StringIO
 from types import SimpleNamespace
@@ -14,10 +15,13 @@ from backoffice.declared_rest import Due
 from cli.foreground import run_service
 from cli.order_commands import _preview_line, _say_skipped, _warn_of_dead_letters, describe_order, tell
 from cli.order_outlook import Outlook, _due_line, _typed
+from cli.verification import show_report
 from cli.verify_output import _due, _more, as_plain, as_table
 from ensemble.command_line.errors import UnknownName
+from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.operations import Resolved, Rollout, RunEvent, Stopped, WaveFinished
-from verifier import Report
+from tests.support.terminal import terminal
+from verifier import Report, as_document
 from verifier.facts import OpenOrder, Violation
 from verifier.judgement import CHECKS
 
@@ -197,6 +201,19 @@ def test_a_report_on_a_terminal_has_a_table_of_each_kind_and_says_when_it_has_re
     assert "a note" in text
     assert shown(Report()).strip() == "clean:"
     assert "violation" not in shown(Report(counted={"orders": 1}))
+
+
+def test_a_report_is_a_document_lines_or_tables_as_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show_report(REPORT, output=JSON)
+    assert json.loads(capsys.readouterr().out) == as_document(REPORT)
+    show_report(REPORT, output=TABLE)
+    assert capsys.readouterr().out == as_plain(REPORT)
+    monkeypatch.setenv("COLUMNS", "160")
+    with terminal() as screen:
+        show_report(REPORT, output=TABLE)
+    assert screen.lines == [line.rstrip() for line in shown(REPORT).splitlines()]
 
 
 @pytest.mark.parametrize(
