@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from ensemble.clock import rfc3339
 
-_COLUMNS: Final = ("at", "upon", "decided", "now", "by")
 _USUAL: Final = "policy default"
 """What a terminal does not show: it would push the rest of a line off it."""
 
@@ -26,7 +25,7 @@ def plain(row: tuple[str, ...]) -> str:
 def align(rows: list[tuple[str, ...]]) -> Iterator[str]:
     """Align the rows in columns for a terminal."""
     rows = [(*row[:-1], row[-1].removeprefix(_USUAL)) for row in rows]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(_COLUMNS))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 

@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from typing import Any, Self, cast
 import pytest
 from structlog.testing import capture_logs
 
-from cli import up
+from cli import demo, up
 from cli.browser import show_control_room
 from cli.demo import Scratch, _document, _play, _play_one, _select
 from cli.demo_output import PlainOutput, ScenarioRun, SilentOutput, demo_output
@@ -24,7 +25,7 @@ from cli.scenarios import SCENARIOS, Scenario
 from cli.seed import seed
 from cli.verification import note_of_up, up_runs
 from contracts import ReceiveStock, StockReceived
-from ensemble.command_line.errors import Mistake
+from ensemble.command_line.errors import Failure, Mistake
 from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.command_line.publishing import publish
 from ensemble.settings import KafkaSettings
@@ -68,6 +69,23 @@ def test_each_scenario_ends_as_it_says(stocked: FlowInMemory, scenario: Scenario
     assert (document["scenario"], document["order_id"]) == (scenario.name, played.order_id)
     assert document["messages"][0]["type"] == ("OrderPlaced" if scenario.from_outside else "PlaceOrder")
     assert list(stage.times.spent) == ["from start to first order's end"]
+
+
+def test_a_demo_whose_services_do_not_start_fails_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __init__(self, directory: Path, names: Sequence[str], _: object) -> None:
+            assert (directory.is_dir(), BROKER in names, names[-1]) == (True, False, CONTROL_ROOM)
+
+        def __enter__(self) -> None:
+            raise FleetError("payment has ended")
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(demo, "stack_of", Broken)
+    with pytest.raises(Failure, match=r"^payment has ended$"):
+        demo.run([], keep=False, output=TABLE)
+    assert len(list(tmp_path.glob("ensemble-demo-*"))) == 1, "its logs say why"
 
 
 def test_shelves_are_filled_once(stocked: Any) -> None:

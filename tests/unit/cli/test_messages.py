@@ -1,5 +1,7 @@
 """From flags to messages, and records to words."""
 
+import re
+
 import pytest
 
 from cli.examples import example
@@ -28,7 +30,9 @@ def test_there_is_a_valid_example_of_every_type(name: str) -> None:
 
 
 def test_examples_have_fresh_order_ids() -> None:
-    assert example(OrderPlaced)["order_id"] != example(OrderPlaced)["order_id"]
+    one, other = (example(OrderPlaced)["order_id"] for _ in range(2))
+    assert one != other
+    assert re.fullmatch("order-[0-9a-f]{8}", one)
 
 
 def test_an_example_order_is_of_goods_in_stock_and_costs_what_they_do() -> None:

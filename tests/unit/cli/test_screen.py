@@ -105,7 +105,7 @@ def test_the_screen_is_drawn_after_each_look_and_by_no_other_thread(monkeypatch:
     before, fleet = set(threading.enumerate()), WatchedFleet()
     stage: Any = SimpleNamespace(fleet=fleet, bootstrap="127.0.0.1:9092")
     screen(stage, Records())  # type: ignore[arg-type]  # it has all that is called
-    assert [thread.name for thread in fleet.threads - before] == ["pulse"]
+    assert [(thread.name, thread.daemon) for thread in fleet.threads - before] == [("pulse", True)]
 
 
 PICTURE = """\

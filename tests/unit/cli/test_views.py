@@ -42,6 +42,13 @@ def test_a_gap_in_the_ledger_is_told() -> None:
     assert "sequence 3 where 2 is due" in second["wrong"]
 
 
+def test_a_fact_without_a_number_is_told_and_takes_the_next_one() -> None:
+    first, second, third = (fact("StockReceived", number) for number in (1, 2, 3))
+    unnumbered = replace(second, fields={**second.fields, "sequence": None})
+    rows = list(check_ledger([first, unnumbered, third]))
+    assert [row["wrong"] for row in rows] == [None, "sequence None where 2 is due", None]
+
+
 def test_more_than_there_is_does_not_add_up() -> None:
     assert next(check_ledger([fact("StockReserved", 1)]))["wrong"] == (
         "grinder does not add up: Level(received=0, on_hand=-5, reserved=5, dispatched=0)"
