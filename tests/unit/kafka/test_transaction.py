@@ -292,11 +292,18 @@ def test_the_start_is_made_again_with_another_producer_after_an_error_that_passe
     assert slot.commit() is Outcome.COMMITTED
 
 
-def test_a_refusal_of_the_broker_ends_the_process() -> None:
-    denied = error(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-    slot = Slot(init_transactions=[None, denied])
+@pytest.mark.parametrize("code", [KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.INVALID_REQUEST])
+def test_a_refusal_of_the_broker_ends_the_process(code: int) -> None:
+    slot = Slot(init_transactions=[None, error(code)])
     with pytest.raises(FatalError, match="told to"):
         slot.transactions.reopen(lambda: False)
+    assert slot.calls.count("init_transactions") == 1
+
+
+def test_the_start_is_made_again_with_another_producer_after_one_that_got_no_answer_in_its_time() -> None:
+    slot = Slot(timeout_s=0.0, init_transactions=[None, TIMED_OUT])
+    assert slot.transactions.reopen(lambda: False)
+    assert slot.calls.count("new producer") == 2
 
 
 def test_a_refused_timestamp_is_told_as_a_clock_that_is_wrong() -> None:
