@@ -183,6 +183,13 @@ class FlowInMemory:
         for record in records:
             self.append(record)
 
+    def write_and_commit(
+        self, records: Sequence[Output], group: str, offsets: Mapping[TopicPlace, CommittedOffset]
+    ) -> None:
+        self.write_together(records)
+        committed = self.flow.topics.offsets.setdefault(group, {})
+        committed |= {place: of.offset for place, of in offsets.items()}
+
     def append(self, output: Output) -> tuple[TopicPlace, int]:
         with self.lock:
             self._stamp()

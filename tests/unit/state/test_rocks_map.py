@@ -78,6 +78,7 @@ def test_it_is_opened_for_many_small_entries_and_few_open_files(disk: RocksMap, 
         "keep_log_file_num=2",
         "max_open_files=256",
         "cache_index_and_filter_blocks=true",
+        "filter_policy=bloomfilter",
     }
 
 
