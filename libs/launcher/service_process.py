@@ -70,7 +70,7 @@ class Member:
     def port_problem(self) -> str:
         """Why it cannot listen on its port, and what to do; empty if it can."""
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
             try:
                 probe.bind((HOST, self.port))
             except OSError as error:
@@ -93,7 +93,8 @@ class Member:
 
 def with_free_port(service: str, instance: int = 0) -> Member:
     """Return a member on a free port."""
-    return Member(service, free_ports(1)[0], instance)
+    [port] = free_ports(1)
+    return Member(service, port, instance)
 
 
 class Child(Protocol):
