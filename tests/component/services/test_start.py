@@ -17,7 +17,7 @@ Main = Callable[[Callable[[Service], int]], int]
         (
             run_payment,
             "PAYMENT_PROVIDER_URL",
-            r"payment: settings: PAYMENT_PROVIDER_URL: String should match pattern '^https?://[^/\s]+'",
+            "payment: settings: PAYMENT_PROVIDER_URL: must be http(s)://host:port/path",
         ),
         (
             run_orchestrator,
