@@ -220,7 +220,9 @@ def test_offsets_of_a_batch_that_was_aborted_are_not_those_of_the_next_one(bench
 @pytest.mark.parametrize(("later_ms", "is_noted"), [(HOUR // 6, False), (HOUR // 6 + 1, True)])
 def test_that_nothing_has_changed_is_noted_now_and_then(bench: Bench, later_ms: int, *, is_noted: bool) -> None:
     commit(bench.open(), to=3, a=1)
-    bench.open(now=NOW + later_ms).commit()
+    store = bench.open(now=NOW + later_ms)
+    store.commit()
+    assert store._mark.at == NOW + (later_ms if is_noted else 0), "it is not noted again at once"
     assert drinks_of(bench.open(now=NOW + later_ms + 12 * HOUR)) == ({"a": 1} if is_noted else {})
 
 
