@@ -19,7 +19,7 @@ from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.interceptors import InterceptedCommit, InterceptedInput, Interceptor, NotCommitted
 from ensemble.kafka.worker.loop import Loop, _give_up
 from ensemble.kafka.worker.pace import Pace
-from ensemble.kafka.worker.progress import Culprit, FailedBatch
+from ensemble.kafka.worker.progress import BatchProgress, Culprit, FailedBatch
 from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector, SchemaVersion
@@ -721,3 +721,30 @@ def test_a_record_is_to_blame_that_took_too_long_or_was_refused_alone(  # noqa: 
     loop._last_failure = "why it failed"
     assert loop._culprit() == culprit
     shop.run()  # a loop closes what it has opened when it ends
+
+
+@pytest.mark.parametrize(("problem", "is_outage"), [(KafkaError._MSG_TIMED_OUT, True), (KafkaError._FENCED, False)])
+def test_a_batch_that_brokers_failed_is_counted_as_theirs(shop: Shop, problem: int, is_outage: bool) -> None:
+    """White box: what is counted shows after minutes."""
+    loop: Any = shop.loop
+    loop._transactions.problem, loop._progress = KafkaError(problem, "said"), NotingProgress()
+    starts = {("shop.commands", 0): 7}
+    loop._note_failure(starts, lambda: None)
+    [failed] = loop._progress.failed
+    assert (failed.starts, failed.culprit, failed.is_outage) == (starts, None, is_outage)
+    assert failed.reason.startswith("said")
+    loop._progress = BatchProgress(1)
+    shop.run()  # a loop closes what it has opened when it ends
+
+
+class NotingProgress:
+    """Notes the batches that failed."""
+
+    def __init__(self) -> None:
+        self.failed: list[FailedBatch] = []
+
+    def fail(self, batch: FailedBatch) -> None:
+        self.failed.append(batch)
+
+    def worst_count(self) -> int:
+        return 1
