@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -37,6 +38,7 @@ class Group:
     calls: list[Any] = field(default_factory=list)
     callbacks: dict[str, Any] = field(default_factory=dict)
     is_closed: threading.Event = field(default_factory=threading.Event)
+    at_close: Callable[[], object] = lambda: None
 
     # -- as a consumer
 
@@ -63,6 +65,8 @@ class Group:
         return self.member_id or f"member {self.number}"
 
     def close(self) -> None:
+        self.is_closing = True
+        self.at_close()
         self.is_closed.set()
 
 
@@ -333,6 +337,21 @@ def test_a_client_that_closes_is_not_asked_for_its_id(world: World, event: str) 
     world.group.callbacks["on_assign"](world.group, [1])
     world.group.is_closing = True
     world.group.callbacks[event](world.group, [1])
+
+
+def test_the_last_commit_which_comes_from_within_the_close_asks_no_client_for_its_id(world: World) -> None:
+    # given a commit that looks for a rival in the slot
+    world.poller.subscribe([COMMANDS])
+    world.group.callbacks["on_assign"](world.group, [1])
+    own_ids = list[set[str]]()
+    world.group.at_close = lambda: own_ids.append(world.poller.member_ids)
+
+    # when
+    world.poller.leave()
+
+    # then
+    assert own_ids == [{f"member {world.group.number}"}]
+    assert world.group.is_closed.is_set()
 
 
 def test_a_client_that_is_left_out_is_replaced_and_heard_no_more(world: World) -> None:

@@ -87,15 +87,16 @@ class ConsumerPoller:
         self._is_classic = config.get("group.protocol", "classic") == "classic"
         self.stopped: set[int] = set()
         """Partitions that take no records now."""
-        self._member_ids = set[str]()
+        self._member_ids, self._is_leaving = set[str](), False
 
     @property
     def member_ids(self) -> set[str]:
         """The ids under which the group knows this process, or knew it before.
 
-        A client whose session has ended forgets its id; brokers that stood still meanwhile remember it.
+        A client whose session has ended forgets its id; brokers that stood still meanwhile remember it. A client that
+        closes calls back for the last commit, and may never answer what it is asked then.
         """
-        return {self.consumer.memberid(), *self._member_ids}
+        return self._member_ids if self._is_leaving else {self.consumer.memberid(), *self._member_ids}
 
     def subscribe(self, topics: list[str]) -> None:
         """Join the group."""
@@ -124,6 +125,11 @@ class ConsumerPoller:
         if self._assignment.must_seek:
             return []  # a rebalance callback had to abort: these records come again
         return self._running_records(records)
+
+    def leave(self) -> None:
+        """Leave the group. What waits for a commit is committed before, from within."""
+        self._is_leaving = True
+        self.consumer.close()
 
     def capture_group(self) -> None:
         """Take the group's metadata: with an older generation a transaction could commit for others' partitions.

@@ -502,7 +502,7 @@ class Loop:
         self.draining = True
         self._end_restoration()
         with self.heartbeat.during("leaving the group", self._settings.session_timeout_s):
-            self._poller.consumer.close()
+            self._poller.leave()
         self._transactions.close()
         self._calls.close()
 
