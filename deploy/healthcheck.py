@@ -9,7 +9,8 @@ from pathlib import Path
 
 def _token() -> dict[str, str]:
     path = os.environ.get("ENSEMBLE_HTTP_TOKEN_FILE")
-    token = Path(path).read_text(encoding="utf-8").strip() if path else os.environ.get("ENSEMBLE_HTTP_TOKEN")
+    token = Path(path).read_text(encoding="utf-8") if path else os.environ.get("ENSEMBLE_HTTP_TOKEN", "")
+    token = token.rstrip("\r\n")  # as the service reads it
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
