@@ -1,8 +1,10 @@
 """From flags to messages, and records to words."""
 
 import re
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from cli.examples import example
 from cli.fields import fill, from_flags
@@ -33,6 +35,16 @@ def test_examples_have_fresh_order_ids() -> None:
     one, other = (example(OrderPlaced)["order_id"] for _ in range(2))
     assert one != other
     assert re.fullmatch("order-[0-9a-f]{8}", one)
+
+
+def test_a_field_that_has_no_sample_yet_has_an_example_all_the_same() -> None:
+    class Paint(BaseModel):
+        warehouse_id: str
+        colour: str
+
+    kind: Any = Paint
+    assert example(kind)["warehouse_id"] == "main"
+    assert re.fullmatch("example [0-9a-f]{4}", example(kind)["colour"])
 
 
 def test_an_example_order_is_of_goods_in_stock_and_costs_what_they_do() -> None:
