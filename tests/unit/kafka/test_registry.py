@@ -162,7 +162,7 @@ def test_a_registry_is_opened_by_the_settings_and_waited_for_as_long_as_the_call
     opened.close()
 
 
-@pytest.mark.parametrize("url", ["registry:8080", "http://user:secret@registry", "http://a b"])
+@pytest.mark.parametrize("url", ["registry:8080", "http://user:secret@registry", "http://a b", "mock://", "mock://a b"])
 def test_a_wrong_url_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ConfigurationError, match="SCHEMA_REGISTRY_URL") as refused:
         load(RegistrySettings, url=url)
