@@ -20,7 +20,7 @@ def imports_of_extra(extra: str, feature: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        package = str(error.name).partition(".")[0]
+        package = (error.name or "").partition(".")[0]
         raise MissingExtra(
             f"{feature} needs pip install '{DISTRIBUTION}[{extra}]' (the package {package} is missing)"
         ) from error

@@ -109,8 +109,9 @@ class HttpServer:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
+        until = self._loop.time() + self._grace_s
         while under_way := asyncio.all_tasks() - {asyncio.current_task()}:  # a connection's task begins another one
-            _, late = await asyncio.wait(under_way, timeout=self._grace_s)
+            _, late = await asyncio.wait(under_way, timeout=max(until - self._loop.time(), 0))
             for task in late:
                 task.cancel()
 
