@@ -33,6 +33,11 @@ def names_in(schema: Any) -> dict[str, Any]:
     return names
 
 
+def names_to_read(schema: Any) -> dict[str, Any]:
+    """Return what `Read` is given as the names of a parsed schema, if there is no reader's schema beside it."""
+    return {"writer": names_in(schema), "reader": {}}
+
+
 def write_publicly(content: bytearray, record: Any, schema: Any, *_: Any) -> None:
     """Append a record, as `Write`, by the public function."""
     stream = io.BytesIO()
@@ -91,7 +96,7 @@ def tried_functions(write: Write, read: Read) -> RecordFunctions:
     content = bytearray(b"begin")
     try:
         write(content, _SAMPLE, schema, names_in(schema), "", {})
-        read_back = read(io.BytesIO(expected.getvalue()), schema, {"writer": names_in(schema), "reader": {}}, None, {})
+        read_back = read(io.BytesIO(expected.getvalue()), schema, names_to_read(schema), None, {})
     except Exception:  # noqa: BLE001  another version may refuse them in any way
         return PUBLIC
     agrees = content == b"begin" + expected.getvalue() and read_back == _SAMPLE

@@ -17,7 +17,7 @@ from fastavro import parse_schema
 from pydantic import BaseModel, ValidationError
 
 from ensemble.errors import ConfigurationError, UndecodableRecord, UnencodableMessage, UnknownSchema
-from ensemble.messages.avro_record import FASTEST, names_in, read_publicly
+from ensemble.messages.avro_record import FASTEST, names_in, names_to_read, read_publicly
 from ensemble.messages.avro_types import Schema
 from ensemble.messages.avro_values import ToPlain, plain_for
 from ensemble.messages.decoding_limits import MAX_VALUE_BYTES, Check, check_for, is_too_deep
@@ -117,7 +117,7 @@ def _decoder(message_type: type[M], writer_text: str) -> Decoder[M]:
     reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _reader_of(own_schema, writer_schema)
     validate = message_type.__pydantic_validator__.validate_python
     read = FASTEST.read if reader is None else read_publicly
-    names, options = {"writer": names_in(writer), "reader": {}}, dict[str, Any]()
+    names, options = names_to_read(writer), dict[str, Any]()
     open_bytes, skip, limit, check = io.BytesIO, PREFIX_LENGTH, MAX_VALUE_BYTES, check_for(writer)
 
     def decode(value: bytes) -> M:
@@ -126,9 +126,8 @@ def _decoder(message_type: type[M], writer_text: str) -> Decoder[M]:
         stream = open_bytes(value)
         stream.seek(skip)
         try:
-            message: M = validate(
-                read(stream, writer, names, reader, options), strict=False
-            )  # of any class: Avro has the types
+            fields = read(stream, writer, names, reader, options)
+            message: M = validate(fields, strict=False)  # of any class: Avro has the types
         except ValidationError as error:
             raise UndecodableRecord(f"{message_type.__name__} is not valid: {invalid_fields(error)}") from None
         except Exception as error:
@@ -149,6 +148,15 @@ class Decoded(NamedTuple):
     fields: dict[str, Any]
 
 
+class _Readable(NamedTuple):
+    """A version of a schema, and all that reading its records takes."""
+
+    version: SchemaVersion
+    schema: Any
+    names: dict[str, Any]
+    check: Check | None
+
+
 class GenericDecoder:
     """Reads any record whose schema one of its sources knows, without models: for tools and independent checks."""
 
@@ -162,16 +170,16 @@ class GenericDecoder:
         What a reader of many records does not need then costs nothing; the bytes behind are not checked.
         """
         self._sources, self._stop_before = tuple(sources), stop_before
-        self._versions: dict[int, tuple[SchemaVersion, Any, Check | None]] = {}
+        self._versions: dict[int, _Readable] = {}
 
     def decode(self, value: bytes) -> Decoded:
         """Return name, version and fields of a record's value. Raises UndecodableRecord or UnknownSchema."""
-        version, schema, check = self._schema(id_in(value))
+        version, schema, names, check = self._readable(id_in(value))
         _check_value(value, check)
         stream = io.BytesIO(value)
         stream.seek(PREFIX_LENGTH)
         try:
-            fields = FASTEST.read(stream, schema, {"writer": names_in(schema), "reader": {}}, None, {})
+            fields = FASTEST.read(stream, schema, names, None, {})
         except Exception as error:
             raise UndecodableRecord(unreadable_field(value[PREFIX_LENGTH:], schema, error)) from error
         if stream.tell() != len(value) and version.name not in self._stop_before:
@@ -180,21 +188,20 @@ class GenericDecoder:
 
     def name_of(self, value: bytes) -> str:
         """Return the full name of what the record claims to be. Raises like `decode`, of which it reads the prefix."""
-        version, *_ = self._schema(id_in(value))
-        return version.name
+        return self._readable(id_in(value)).version.name
 
     def describe(self, value: bytes) -> str:
         """Return what the record claims to be, such as `ensemble.events.OrderPlaced v1`, without reading its fields."""
-        version, *_ = self._schema(id_in(value))
+        version = self._readable(id_in(value)).version
         return f"{version.name} v{version.version}"
 
-    def _schema(self, schema_id: int) -> tuple[SchemaVersion, Any, Check | None]:
+    def _readable(self, schema_id: int) -> _Readable:
         if schema_id not in self._versions:
             version = next(filter(None, (source.find(schema_id) for source in self._sources)), None)
             if version is None:
                 raise UnknownSchema(f"schema id {schema_id} is in no schemas directory or registry known here")
             schema = _parse_readable(_head(version.schema, self._stop_before.get(version.name)))
-            self._versions[schema_id] = (version, schema, check_for(schema))
+            self._versions[schema_id] = _Readable(version, schema, names_to_read(schema), check_for(schema))
         return self._versions[schema_id]
 
 

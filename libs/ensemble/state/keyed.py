@@ -56,9 +56,9 @@ class KeyedStore(Generic[S]):
         """Return the state as of this batch, or None."""
         if key in self.batch:
             return self.batch[key][0]
-        kept = self._decoded.get(key)
-        if kept is not None:
-            return kept[0]
+        entry = self._decoded.get(key)
+        if entry is not None:
+            return entry[0]
         value = self.committed.get(key)
         return None if value is None else self._decode(key, value)
 
@@ -81,8 +81,8 @@ class KeyedStore(Generic[S]):
         self._decoded[key] = state, size
 
     def _forget_decoded(self, key: bytes) -> None:
-        if (kept := self._decoded.pop(key, None)) is not None:
-            self._decoded_bytes -= kept[1]
+        if (entry := self._decoded.pop(key, None)) is not None:
+            self._decoded_bytes -= entry[1]
 
     def _forget_oldest(self) -> None:
         """Keep no more decoded than the limit: a state in use that goes is decoded once more, and is the newest."""
